@@ -1,0 +1,173 @@
+"""All hyperparameters of one stage each: the only place where keys, defaults and meanings stand.
+
+Plain dataclasses, because training reads them on machines that have torch, numpy and safetensors
+only. The metadata of each field is what pydantic's ``Field`` takes: `ulmfit.config.validation` turns
+these classes into checked models, ``config/schema.json`` and ``config/README.md``. A recipe reaches
+its stage as canonical JSON, and :func:`from_json` makes it a recipe again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar, get_type_hints
+
+Recipe = TypeVar("Recipe")
+
+
+def key(default: Any, description: str, **constraints: Any) -> Any:
+    """A recipe field: default, meaning, and pydantic constraints such as ``ge=0``."""
+    metadata = {"description": description, **constraints}
+    if dataclasses.is_dataclass(default):
+        return field(default_factory=lambda: default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes of the AWD-LSTM (paper section 3.1; ulmfit.md 2.1)."""
+
+    embedding: int = key(400, "Embedding size, also the output size of the last LSTM.", ge=1)
+    hidden: int = key(1150, "Size of the LSTM layers between first and last.", ge=1)
+    layers: int = key(3, "Number of LSTM layers.", ge=1)
+    decoder_bias: bool = key(False, "Bias in the tied softmax layer (absent in the 2018 weights).")
+
+
+@dataclass(frozen=True)
+class Dropouts:
+    """The five dropouts of the AWD-LSTM, before multiplication (ulmfit.md 2.2 and 2.3)."""
+
+    embedding: float = key(0.02, "Whole rows of the embedding matrix.", ge=0, lt=1)
+    input: float = key(0.25, "Embedded input, one mask for all time steps.", ge=0, lt=1)
+    weight: float = key(0.2, "Recurrent matrices (DropConnect).", ge=0, lt=1)
+    hidden: float = key(0.15, "Output of all LSTM layers but the last, locked.", ge=0, lt=1)
+    output: float = key(0.1, "Output of the last layer before the decoder, locked.", ge=0, lt=1)
+    multiplier: float = key(1.0, "Multiplies all five.", ge=0)
+
+
+CLASSIFIER_DROPOUTS = Dropouts(embedding=0.05, input=0.4, weight=0.5, hidden=0.3, output=0.0)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rate over the updates of a run or of each unfreezing stage (ulmfit.md 3.2, 3.3)."""
+
+    kind: Literal["stlr", "constant"] = key("stlr", "Shape: slanted triangular, or constant.")
+    cut_frac: float = key(0.1, "STLR: share of the updates in which the rate rises.", gt=0, lt=1)
+    ratio: float = key(32.0, "STLR: highest rate over lowest rate.", gt=1)
+    scope: Literal["run", "stage"] = key(
+        "stage", "One triangle over the whole run, or one for each unfreezing stage."
+    )
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Adam and what bounds its steps (ulmfit.md 3.9)."""
+
+    lr: float = key(0.004, "Peak learning rate of the top layer group.", gt=0)
+    layer_decay: float = key(
+        2.6,
+        "Discriminative fine-tuning: rate of a group over that of the group below; 1 = off.",
+        ge=1,
+    )
+    beta1: float = key(0.7, "Adam's first moment.", ge=0, lt=1)
+    beta2: float = key(0.99, "Adam's second moment.", ge=0, lt=1)
+    weight_decay: float = key(1.2e-6, "L2 penalty added to the gradient.", ge=0)
+    clip: float = key(0.4, "Largest gradient norm; 0 = no clipping.", ge=0)
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """From raw text to ids (ulmfit.md 1.4, 1.5, 1.7)."""
+
+    kind: Literal["word", "subword"] = key("word", "spaCy words, or SentencePiece pieces.")
+    max_vocab: int = key(60000, "Words: most frequent words kept, special tokens included.", ge=16)
+    min_freq: int = key(3, "Words: occurrences in the LM training text that a word needs.", ge=1)
+    pieces: int = key(8000, "Sub-words: number of SentencePiece pieces.", ge=16)
+    character_coverage: float = key(0.99999, "Sub-words: share of characters covered.", gt=0, le=1)
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """One language-model training: pretraining or fine-tuning (paper sections 3.1 and 3.2)."""
+
+    architecture: Architecture = key(Architecture(), "Sizes of the model.")
+    dropouts: Dropouts = key(Dropouts(), "Dropouts during training.")
+    optimizer: Optimizer = key(Optimizer(), "Optimizer.")
+    schedule: Schedule = key(Schedule(), "Learning-rate schedule over the whole training.")
+    epochs: int = key(15, "Passes over the training text.", ge=1)
+    batch_size: int = key(64, "Parallel streams of text.", ge=1)
+    bptt: int = key(70, "Time steps of truncated backpropagation.", ge=1)
+    ar: float = key(2.0, "Activation regularisation (alpha).", ge=0)
+    tar: float = key(1.0, "Temporal activation regularisation (beta).", ge=0)
+    min_steps: int = key(1, "Fewest updates; epochs are added until they are reached.", ge=1)
+    precision: Literal["fp32"] = key("fp32", "Arithmetic of the training.")
+    compute_threads: int = key(
+        1, "CPU threads; part of the recipe because results depend on it.", ge=1
+    )
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """One classifier fine-tuning (paper section 3.3)."""
+
+    architecture: Architecture = key(Architecture(), "Sizes of the encoder.")
+    dropouts: Dropouts = key(CLASSIFIER_DROPOUTS, "Dropouts of the encoder during training.")
+    head_hidden: int = key(50, "Hidden size of the head.", ge=1)
+    head_dropout: float = key(
+        0.4, "Dropout on the pooled features; `dropouts.multiplier` applies.", ge=0, lt=1
+    )
+    hidden_dropout: float = key(
+        0.1, "Dropout before the output layer; never multiplied.", ge=0, lt=1
+    )
+    optimizer: Optimizer = key(Optimizer(lr=0.01, clip=0.25), "Optimizer.")
+    schedule: Schedule = key(Schedule(), "Learning-rate schedule.")
+    freezing: Literal["gradual", "none"] = key(
+        "gradual", "Gradual unfreezing from the head down, or all groups at once."
+    )
+    unfreeze_epochs: int = key(1, "Epochs of each unfreezing stage before all groups train.", ge=1)
+    epochs: int = key(50, "Epochs with all groups training.", ge=1)
+    batch_size: int = key(64, "Documents a batch.", ge=2)
+    bptt: int = key(70, "Time steps of a chunk (BPT3C).", ge=1)
+    max_seq: int = key(
+        1400, "Last tokens of a document that receive gradients and are pooled.", ge=1
+    )
+    ar: float = key(2.0, "Activation regularisation (alpha), over real tokens.", ge=0)
+    tar: float = key(1.0, "Temporal activation regularisation (beta), over real tokens.", ge=0)
+    early_stopping: bool = key(
+        False, "Restore the weights of the epoch with the lowest error on the select fold."
+    )
+    patience: int = key(0, "Epochs without improvement before training ends; 0 = never.", ge=0)
+    validate_every: int = key(1, "Epochs between two validations on the select fold.", ge=1)
+    min_steps: int = key(
+        1, "Fewest updates of a stage; epochs are added until they are reached.", ge=1
+    )
+    precision: Literal["fp32"] = key("fp32", "Arithmetic of the training.")
+    compute_threads: int = key(
+        1, "CPU threads; part of the recipe because results depend on it.", ge=1
+    )
+
+
+def from_json(kind: type[Recipe], text: str) -> Recipe:
+    """A recipe from the canonical JSON of a validated one; unknown keys raise TypeError."""
+    return _build(kind, json.loads(text))
+
+
+def _build(kind: type[Recipe], values: dict[str, Any]) -> Recipe:
+    hints = get_type_hints(kind)
+    nested = {
+        name: _build(hints[name], value) if dataclasses.is_dataclass(hints[name]) else value
+        for name, value in values.items()
+        if name in hints
+    }
+    return kind(**{**values, **nested})
+
+
+def to_dict(recipe: Any) -> dict[str, Any]:
+    """A recipe as nested plain values, every key present."""
+    return {
+        item.name: to_dict(value) if dataclasses.is_dataclass(value) else value
+        for item in fields(recipe)
+        for value in [getattr(recipe, item.name)]
+    }

@@ -1,0 +1,52 @@
+"""The parquet files of the study: documents, folds, predictions. Columns are checked on reading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ulmfit.errors import UserError
+from ulmfit.store.files import atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DOCUMENT_COLUMNS = ("id", "split", "label", "group")
+"""Then one column for each text field, ``text`` or ``text_1``, ``text_2`` ...
+
+``split`` is train, test or unlabelled; ``label`` a class name or null; documents of one ``group``
+(module, film) never fall on both sides of a fold border.
+"""
+FOLD_COLUMNS = ("id", "fold", "rank")
+PREDICTION_COLUMNS = ("document", "fold", "label")
+"""Then ``p_<class>`` for each class, in the order of the classes."""
+
+
+def write_table(path: Path | str, table: pd.DataFrame) -> None:
+    """Write a table as parquet, whole or not at all."""
+    with atomic(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def read_table(path: Path | str, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Read a parquet table that must have at least ``columns``; raises UserError otherwise."""
+    import pandas as pd
+
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's errors derive from these
+        raise UserError(f"{path} cannot be read ({error}): delete it and run again") from error
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise UserError(f"{path}: no column {', '.join(missing)} among {', '.join(table.columns)}")
+    return table
+
+
+def text_fields(table: pd.DataFrame) -> list[str]:
+    """Names of the text columns, in order."""
+    return [name for name in table.columns if name == "text" or name.startswith("text_")]
+
+
+def probability_columns(table: pd.DataFrame) -> list[str]:
+    """Names of the probability columns, in the order of the classes."""
+    return [name for name in table.columns if name.startswith("p_")]

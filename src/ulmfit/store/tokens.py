@@ -1,0 +1,119 @@
+"""Numericalised documents: memory-mapped ids beside one row of facts for each document.
+
+A token folder holds ``ids.npy`` (every document's ids end to end, smallest unsigned type),
+``documents.npz`` (arrays below), ``vocabulary.txt`` (a token a line, line number = id) and
+``tokens.json`` (class names and counts). Training reads nothing else, so it needs only numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ulmfit.errors import UserError
+from ulmfit.store.files import atomic, read_json, write_json, write_text
+
+UNKNOWN, PADDING = 0, 1
+FOLDS = ("fit", "select", "report", "test", "unlabelled")
+
+
+@dataclass(frozen=True)
+class TokenStore:
+    """Documents as ids.
+
+    ``ids`` (tokens,) unsigned; ``offsets`` (documents + 1,) int64: document i is
+    ``ids[offsets[i]:offsets[i + 1]]``; ``document`` (documents,) the ids of documents.parquet;
+    ``fold`` (documents,) a name of :data:`FOLDS`; ``label`` (documents,) int16 index into
+    ``classes``, -1 for none; ``rank`` (documents,) int32 place in the nested, class-balanced order
+    of the fit fold, -1 elsewhere.
+    """
+
+    ids: NDArray[Any]
+    offsets: NDArray[np.int64]
+    document: NDArray[np.str_]
+    fold: NDArray[np.str_]
+    label: NDArray[np.int16]
+    rank: NDArray[np.int32]
+    vocabulary: tuple[str, ...]
+    classes: tuple[str, ...]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens in each document, (documents,)."""
+        return np.diff(self.offsets)
+
+    def of_fold(
+        self, folds: str | Sequence[str], n_labelled: int | None = None
+    ) -> NDArray[np.intp]:
+        """Indices of the documents of some folds, in file order.
+
+        ``n_labelled`` keeps of the fit fold only the first n of the nested class-balanced order.
+        """
+        wanted = [folds] if isinstance(folds, str) else list(folds)
+        keep = np.isin(self.fold, wanted)
+        if n_labelled is not None:
+            keep &= (self.fold != "fit") | (self.rank < n_labelled)
+        return np.flatnonzero(keep)
+
+    def read(self, index: int, direction: str) -> NDArray[Any]:
+        """Ids of one document, reversed for ``bwd`` (special tokens included, ulmfit.md 1.6)."""
+        ids = self.ids[self.offsets[index] : self.offsets[index + 1]]
+        return ids[::-1] if direction == "bwd" else ids
+
+
+def write_tokens(folder: Path | str, store: TokenStore, facts: dict[str, Any]) -> None:
+    """Write a token folder; ``facts`` joins the class names and counts in ``tokens.json``."""
+    folder = Path(folder)
+    if any("\n" in token or "\r" in token for token in store.vocabulary):
+        raise ValueError("a token with a line break cannot be stored in vocabulary.txt")
+    dtype = np.min_scalar_type(max(len(store.vocabulary) - 1, 0))
+    with atomic(folder / "ids.npy") as temporary:
+        np.save(temporary, np.ascontiguousarray(store.ids, dtype=dtype))
+    with atomic(folder / "documents.npz") as temporary:
+        np.savez(
+            temporary,
+            offsets=store.offsets,
+            document=store.document,
+            fold=store.fold,
+            label=store.label,
+            rank=store.rank,
+        )
+    write_text(folder / "vocabulary.txt", "".join(f"{token}\n" for token in store.vocabulary))
+    write_json(
+        folder / "tokens.json",
+        {
+            **facts,
+            "classes": list(store.classes),
+            "documents": len(store.document),
+            "tokens": int(store.offsets[-1]),
+            "vocabulary": len(store.vocabulary),
+        },
+    )
+
+
+def read_tokens(folder: Path | str) -> TokenStore:
+    """Open a token folder, ids memory-mapped; raises UserError if a file is missing or damaged."""
+    folder = Path(folder)
+    facts = read_json(folder / "tokens.json")
+    try:
+        ids = np.load(folder / "ids.npy", mmap_mode="r", allow_pickle=False)
+        with np.load(folder / "documents.npz", allow_pickle=False) as arrays:
+            columns = {name: arrays[name] for name in arrays.files}
+        # split("\n"), not splitlines(): a token may hold U+2028 or another Unicode line break.
+        text = (folder / "vocabulary.txt").read_bytes().decode("utf-8")
+        vocabulary = tuple(text.split("\n")[:-1])
+        store = TokenStore(
+            ids=ids, vocabulary=vocabulary, classes=tuple(facts["classes"]), **columns
+        )
+    except (OSError, ValueError, KeyError, EOFError, TypeError) as error:
+        raise UserError(
+            f"token folder {folder} is damaged ({error}): delete it, run again"
+        ) from error
+    if store.offsets[-1] != len(ids) or facts["vocabulary"] != len(vocabulary):
+        raise UserError(f"token folder {folder} does not fit together: delete it, run again")
+    return store
