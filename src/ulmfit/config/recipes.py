@@ -1,9 +1,9 @@
 """All hyperparameters of one stage each: the only place where keys, defaults and meanings stand.
 
 Plain dataclasses, because training reads them on machines that have torch, numpy and safetensors
-only. The metadata of each field is what pydantic's ``Field`` takes: `ulmfit.config.validation` turns
-these classes into checked models, ``config/schema.json`` and ``config/README.md``. A recipe reaches
-its stage as canonical JSON, and :func:`from_json` makes it a recipe again.
+only. The metadata of each field is what pydantic's ``Field`` takes: `ulmfit.config.validation`
+turns these classes into checked models, ``config/schema.json`` and ``config/README.md``. A recipe
+reaches its stage as canonical JSON, and :func:`from_json` makes it a recipe again.
 """
 
 from __future__ import annotations
