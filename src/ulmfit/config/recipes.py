@@ -171,3 +171,8 @@ def to_dict(recipe: Any) -> dict[str, Any]:
         for item in fields(recipe)
         for value in [getattr(recipe, item.name)]
     }
+
+
+def compute_threads(text: str) -> int:
+    """Threads that a recipe, given as JSON, computes with."""
+    return int(json.loads(text)["compute_threads"])
