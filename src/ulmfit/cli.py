@@ -97,9 +97,7 @@ def _classify(options: argparse.Namespace) -> None:
 def _predict(options: argparse.Namespace) -> None:
     from ulmfit.train.predict import predict
 
-    predict(
-        options.weights, options.tokens.parent, options.fold, options.output, options.device
-    )
+    predict(options.weights, options.tokens.parent, options.fold, options.output, options.device)
 
 
 def _score(options: argparse.Namespace) -> None:
