@@ -1,0 +1,169 @@
+"""Train a language model: pretraining on a corpus, or fine-tuning on the text of a dataset."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ulmfit.config.recipes import LanguageModel as Recipe
+from ulmfit.config.recipes import from_json
+from ulmfit.errors import UserError
+from ulmfit.model.groups import language_model_groups
+from ulmfit.model.language_model import LanguageModel
+from ulmfit.schedule.freezing import epochs_for
+from ulmfit.store.progress import progress
+from ulmfit.store.tokens import TokenStore, read_tokens
+from ulmfit.train import weights
+from ulmfit.train.batches import concatenate, stream_count, streams
+from ulmfit.train.card import Meter, card
+from ulmfit.train.device import compute
+from ulmfit.train.history import LANGUAGE_MODEL, History
+from ulmfit.train.losses import Losses
+from ulmfit.train.optimizer import GroupOptimizer
+
+EVALUATION_STREAMS = 64
+
+
+def train_language_model(
+    recipe_json: str,
+    tokens: Path,
+    initial: Path | None,
+    direction: str,
+    seed: int,
+    output: Path,
+    history: Path,
+    stage: Literal["pretrain", "finetune"],
+    n_text: int | None = None,
+    device: str = "auto",
+) -> None:
+    """Train on the folds fit and unlabelled of a token folder, validate on fold select.
+
+    ``initial`` are the weights to start from, their vocabulary transferred (None: random).
+    ``n_text`` restricts the text to the first n documents of the nested order of the fit fold.
+    Writes ``output`` with card.json and vocabulary.txt beside it, and ``history``; nothing if the
+    loss stops being finite (UserError).
+    """
+    recipe = from_json(Recipe, recipe_json)
+    store = read_tokens(tokens)
+    documents = training_documents(store, n_text)
+    validation = concatenate(store, [int(i) for i in store.of_fold("select")], direction)
+    size = int(store.lengths[documents].sum())
+    if min(size, len(validation)) < 2:
+        raise UserError(
+            f"token folder {tokens}: {size} tokens of training text (folds fit, unlabelled) and "
+            f"{len(validation)} of validation text (fold select); both need at least 2"
+        )
+    parent = None if initial is None else weights.load(initial, direction)
+    order = np.random.default_rng(seed)
+    meter = Meter()
+    with compute(device, recipe.compute_threads, seed) as where:
+        model = LanguageModel(len(store.vocabulary), recipe.architecture, recipe.dropouts)
+        known = None if parent is None else weights.start_from(model, parent, store.vocabulary)
+        model.to(where.device)
+        count = stream_count(size, recipe.batch_size, recipe.bptt)
+        updates = math.ceil((size - 1) // count / recipe.bptt)
+        epochs = epochs_for(recipe.epochs, updates, recipe.min_steps)
+        optimizer = GroupOptimizer(
+            language_model_groups(model), recipe.optimizer, recipe.schedule, epochs * updates
+        )
+        log = History(LANGUAGE_MODEL, f"{stage} {direction}")
+        begin = time.perf_counter()
+        log.add(
+            epoch=0, stage=stage, **evaluate(model, validation, recipe.bptt), wall_s=_since(begin)
+        )
+        for epoch in range(1, epochs + 1):
+            epoch_begin = time.perf_counter()
+            text = concatenate(store, order.permutation(documents).tolist(), direction)
+            losses = Losses(stage, epoch)
+            lr = 0.0
+            model.train()
+            state = model.encoder.initial_state(count)
+            for ids, targets in progress(
+                windows(text, count, recipe.bptt), updates, f"{stage} epoch {epoch}/{epochs}"
+            ):
+                ids, targets = ids.to(where.device), targets.to(where.device)
+                loss, cross_entropy, state = model.loss(ids, targets, state, recipe.ar, recipe.tar)
+                torch.autograd.backward(loss)
+                lr = optimizer.step(share=len(ids) / recipe.bptt)
+                losses.add(loss, cross_entropy, ids.numel(), lr)
+                meter.tokens += ids.numel()
+                meter.updates += 1
+            train_loss = losses.mean()
+            wall = _since(epoch_begin)
+            meter.training_wall += wall
+            log.add(
+                epoch=epoch,
+                stage=stage,
+                train_loss=train_loss,
+                **evaluate(model, validation, recipe.bptt),
+                lr=lr,
+                tokens_per_s=updates and (size - 1) // count * count / wall,
+                wall_s=_since(begin),
+            )
+        facts = card(
+            stage,
+            recipe,
+            direction,
+            store.vocabulary,
+            [] if parent is None else [parent.record],
+            seed,
+            where,
+            meter,
+            model,
+            epochs=epochs,
+            training_tokens=size,
+            vocabulary_size=len(store.vocabulary),
+            vocabulary_known_to_parent=known,
+        )
+    log.write(history)
+    weights.save(output, model, store.vocabulary, facts)
+
+
+def training_documents(store: TokenStore, n_text: int | None) -> NDArray[np.intp]:
+    """Indices of the documents whose text is trained on.
+
+    All of the folds fit and unlabelled, or the first ``n_text`` of fit and no unlabelled ones.
+    """
+    return store.of_fold(("fit", "unlabelled") if n_text is None else "fit", n_text)
+
+
+def windows(text: NDArray[np.int32], count: int, bptt: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """(inputs, targets) of each update, (bptt, count); the last may be shorter."""
+    inputs, targets = streams(text, count, whole=False)
+    for start in range(0, len(inputs), bptt):
+        yield inputs[start : start + bptt], targets[start : start + bptt]
+
+
+@torch.no_grad()
+def evaluate(model: LanguageModel, text: NDArray[np.int32], bptt: int) -> dict[str, float]:
+    """Cross-entropy a token (nats), perplexity and accuracy over every token of ``text``."""
+    model.eval()
+    device = model.encoder.embedding.device
+    count = stream_count(len(text), EVALUATION_STREAMS, bptt)
+    inputs, targets = streams(text, count, whole=True)
+    state = model.encoder.initial_state(count)
+    loss, right = 0.0, 0
+    for start in range(0, len(inputs), bptt):
+        window = slice(start, start + bptt)
+        part, correct, state = model.evaluate(
+            inputs[window].to(device), targets[window].to(device), state
+        )
+        loss, right = loss + part.item(), right + int(correct.item())
+    mean = loss / (len(text) - 1)
+    return {
+        "valid_loss": mean,
+        "valid_perplexity": math.exp(min(mean, 700.0)),
+        "valid_accuracy": right / (len(text) - 1),
+    }
+
+
+def _since(begin: float) -> float:
+    return time.perf_counter() - begin
