@@ -133,26 +133,27 @@ def _manifest(options: argparse.Namespace) -> None:
     from ulmfit.store.files import write_json
     from ulmfit.studies import load_plan
 
-    plan = load_plan(json.loads(options.study), options.config, "the study")
+    plan = load_plan(json.loads(options.study), options.registries[0].parent, "the study")
     write_json(options.output, manifest(plan))
 
 
 def _before_test(options: argparse.Namespace) -> None:
     from ulmfit.evaluate.tables import make_runs_table
 
-    make_runs_table(options.manifest, options.output, folds=("select", "report"))
+    make_runs_table(
+        options.manifest, options.manifest.parent, options.output, folds=("select", "report"))
 
 
 def _tables(options: argparse.Namespace) -> None:
     from ulmfit.evaluate.tables import make_tables
 
-    make_tables(options.manifest, options.manifest.parent, options.output)
+    make_tables(options.manifest, options.manifest.parent, options.output.parent)
 
 
 def _figures(options: argparse.Namespace) -> None:
     from ulmfit.report.figures import make_figures
 
-    make_figures(options.manifest, options.tables, options.output)
+    make_figures(options.manifest, options.tables.parent, options.output.parent)
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -239,7 +240,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add = stage("manifest", _manifest, "Write what a study plans, as plain data.")
     add.add_argument("--study", required=True, help="the study's config, as JSON")
-    add.add_argument("--config", type=Path, default=Path("config"), help="folder of registries")
+    add.add_argument("--registries", type=Path, nargs="+", required=True, metavar="FILE")
     _paths(add, "output")
 
     add = stage("before-test", _before_test, "Table of all runs before the test fold is opened.")
@@ -247,12 +248,12 @@ def _parser() -> argparse.ArgumentParser:
 
     add = stage("tables", _tables, "Make the tables of a study.")
     _paths(add, "manifest")
-    _paths(add, "output", help="folder of the tables")
+    _paths(add, "output", help="a table of the folder to write")
 
     add = stage("figures", _figures, "Draw the figures of a study.")
     _paths(add, "manifest")
-    _paths(add, "tables", help="folder of the tables")
-    _paths(add, "output", help="folder of the figures")
+    _paths(add, "tables", help="a table of the folder to read")
+    _paths(add, "output", help="figures.json of the folder to write")
 
     add = stage("report", _report, "Write the report of a study.")
     _paths(add, "manifest", "provenance", "output")

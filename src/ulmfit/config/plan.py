@@ -148,6 +148,11 @@ class Plan:
 
     # What there is
 
+    def texts(self) -> list[str]:
+        """Datasets and corpora of the study, datasets first."""
+        corpora = (used.corpus for used in self.study.datasets.values())
+        return list(dict.fromkeys((*self.study.datasets, *corpora)))
+
     def runs(self) -> Iterator[Run]:
         """Every run of every experiment, once, members of ensembles included."""
         yield from self._by_path.values()
