@@ -31,9 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _documents(options: argparse.Namespace) -> None:
     from ulmfit.data.stages import make_documents
 
-    make_documents(
-        options.source, options.options, options.output, options.provenance, options.threads
-    )
+    make_documents(options.source, options.options, options.output, options.provenance)
 
 
 def _folds(options: argparse.Namespace) -> None:
@@ -189,7 +187,6 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--source", required=True, help="name of a registered source")
     add.add_argument("--options", default="{}", help="its options, as JSON")
     _paths(add, "output", "provenance")
-    _threads(add)
 
     add = stage("folds", _folds, "Divide documents into folds.")
     _paths(add, "documents", "output", "summary")
