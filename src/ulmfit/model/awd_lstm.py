@@ -44,7 +44,7 @@ class LSTMLayer(nn.Module):
         """Outputs (time, batch, hidden) and last state from inputs (time, batch, input).
 
         Raises ValueError on shapes that do not fit: the functional LSTM does not check them, and on
-        the CPU wrong ones corrupt memory (performance.md, trap 2).
+        the CPU wrong ones corrupt memory.
         """
         hidden, cell = state
         expected = (inputs.shape[1], self.hidden_size)
@@ -117,7 +117,7 @@ class AWDLSTM(nn.Module):
         vocabulary, width = like.shape
         times = rate.multiplier
         return Masks(
-            rows=keep_mask((vocabulary, 1), rate.embedding * times, like),
+            rows=keep_mask((vocabulary,), rate.embedding * times, like),
             input=keep_mask((batch, width), rate.input * times, like),
             hidden=tuple(
                 keep_mask((batch, lstm.hidden_size), rate.hidden * times, like)
@@ -137,7 +137,7 @@ class AWDLSTM(nn.Module):
         """
         values = F.embedding(ids, self.embedding)
         if masks.rows is not None:
-            values = values * F.embedding(ids, masks.rows)
+            values = values * masks.rows[ids].unsqueeze(-1)
         values = apply(masks.input, values)
         after = []
         layers = self._layers()

@@ -6,22 +6,35 @@ arithmetic keeps them equal for every chunk of a document and lets a test repeat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+LEVELS = 1 << 16
+"""Steps in which a probability of dropping can be said."""
+
 
 def keep_mask(shape: Sequence[int], p: float, like: Tensor) -> Tensor | None:
-    """Bernoulli mask of ``shape`` with ``like``'s type and device; None if nothing is dropped."""
-    if p == 0:
+    """Mask of ``shape`` with ``like``'s type and device; None if nothing is dropped.
+
+    Each value is dropped with probability ``p`` rounded to a multiple of 2**-16, because a random
+    64-bit number serves four values: on a CPU that takes an eighth of the time of bernoulli_.
+    """
+    dropped = round(p * LEVELS)
+    if dropped == 0:
         return None
-    return (
-        torch.empty(tuple(shape), dtype=like.dtype, device=like.device)
-        .bernoulli_(1 - p)
-        .div_(1 - p)
-    )
+    if dropped >= LEVELS:
+        raise ValueError(f"a dropout of {p} would drop everything")
+    count = math.prod(shape)
+    words = torch.empty(-(-count // 4), dtype=torch.int64, device=like.device)
+    words.random_(torch.iinfo(torch.int64).min, None)
+    levels = words.view(torch.int16)[:count].view(*shape)
+    mask = torch.empty(tuple(shape), dtype=like.dtype, device=like.device)
+    torch.ge(levels, dropped + torch.iinfo(torch.int16).min, out=mask)
+    return mask.mul_(LEVELS / (LEVELS - dropped))
 
 
 def apply(mask: Tensor | None, values: Tensor) -> Tensor:
@@ -33,7 +46,7 @@ def apply(mask: Tensor | None, values: Tensor) -> Tensor:
 class Masks:
     """One draw of every dropout of the encoder, for one batch of sequences.
 
-    ``rows`` (vocabulary, 1): embedding dropout, whole word types; ``input`` (batch, embedding),
+    ``rows`` (vocabulary,): embedding dropout, whole word types; ``input`` (batch, embedding),
     ``hidden`` one (batch, hidden) for each layer but the last, ``output`` (batch, embedding):
     locked dropout, the same for all time steps; ``weight_hh`` the recurrent matrices after
     DropConnect, one for each layer (the parameters themselves where nothing is dropped).

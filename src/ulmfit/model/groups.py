@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from torch import nn
 
@@ -32,8 +32,3 @@ def freeze_all_but(groups: Groups, trainable: Collection[str]) -> None:
             parameter.requires_grad_(name in trainable)
             if name not in trainable:
                 parameter.grad = None
-
-
-def names(groups: Groups) -> Sequence[str]:
-    """Names of the groups, lowest first."""
-    return tuple(groups)

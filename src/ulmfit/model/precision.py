@@ -47,9 +47,13 @@ def matmul(device: torch.device) -> Iterator[dict[str, object]]:
             torch.set_float32_matmul_precision("medium")
             error = gemm_error()
             if error <= TOLERANCE:
-                yield {"setting": "medium", "gemm_error": error}
+                yield {"setting": "medium", "gemm_error": error, **_cpu()}
                 return
             torch.set_float32_matmul_precision("highest")
-        yield {"setting": "highest", "gemm_error": gemm_error()}
+        yield {"setting": "highest", "gemm_error": gemm_error(), **_cpu()}
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def _cpu() -> dict[str, object]:
+    return {"instructions": torch.backends.cpu.get_cpu_capability()}

@@ -29,21 +29,21 @@ def stream_count(tokens: int, batch_size: int, bptt: int) -> int:
 
 
 def streams(text: NDArray[np.int32], count: int, whole: bool) -> tuple[Tensor, Tensor]:
-    """(inputs, targets), each (time, count): parallel streams of one text and their next tokens.
+    """Parallel streams of one text, and the next token of each place; both (time, count) int32.
 
     ``whole`` pads the last stream with targets :data:`IGNORED`, so that every token after the first
     is predicted once; otherwise fewer than ``count`` tokens, which fill no row, are left out.
     """
     pairs = len(text) - 1
     steps = -(-pairs // count) if whole else pairs // count
-    inputs = np.full(steps * count, PADDING, np.int64)
-    targets = np.full(steps * count, IGNORED, np.int64)
+    inputs = np.full(steps * count, PADDING, np.int32)
+    targets = np.full(steps * count, IGNORED, np.int32)
     used = min(pairs, steps * count)
     inputs[:used], targets[:used] = text[:used], text[1 : used + 1]
     return _columns(inputs, count), _columns(targets, count)
 
 
-def _columns(values: NDArray[np.int64], count: int) -> Tensor:
+def _columns(values: NDArray[np.int32], count: int) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values.reshape(count, -1).T))
 
 

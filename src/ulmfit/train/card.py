@@ -60,6 +60,12 @@ class Meter:
         self.updates = 0
         self.training_wall = 0.0
 
+    def add(self, tokens: int, updates: int, wall: float) -> None:
+        """Count an epoch of training."""
+        self.tokens += tokens
+        self.updates += updates
+        self.training_wall += wall
+
     def facts(self, device: torch.device) -> dict[str, Any]:
         """What the card says of cost; ``tokens_per_s`` counts training tokens and time only."""
         if device.type == "cuda":

@@ -165,27 +165,31 @@ class _Training:
             features = self._features() if stage.trainable == ("head",) else None
             for _ in range(count):
                 epoch += 1
-                row = self._epoch(stage.name, epoch, optimizer)
-                if epoch % recipe.validate_every == 0 or epoch == sum(epochs):
+                losses = Losses(stage.name, epoch)
+                row = self._epoch(losses, optimizer)
+                validates = epoch % recipe.validate_every == 0 or epoch == sum(epochs)
+                if validates:
                     row |= self._validate(epoch, features)
-                self.log.add(**row, wall_s=time.perf_counter() - self.begin)
-                if recipe.patience and epoch - self.best.epoch >= recipe.patience:
+                    losses.check(row["select_loss"], row["lr"])
+                wall = time.perf_counter() - self.begin
+                self.log.add(epoch=epoch, stage=stage.name, **row, wall_s=wall)
+                waited = epoch - self.best.epoch
+                if validates and recipe.patience and waited >= recipe.patience:
                     return self._finish(epoch)
         return self._finish(epoch)
 
     def _optimizer(self, total: int) -> GroupOptimizer:
         return GroupOptimizer(self.groups, self.recipe.optimizer, self.recipe.schedule, total)
 
-    def _epoch(self, stage: str, epoch: int, optimizer: GroupOptimizer) -> dict[str, Any]:
+    def _epoch(self, losses: Losses, optimizer: GroupOptimizer) -> dict[str, Any]:
         recipe, data = self.recipe, self.data
         begin = time.perf_counter()
-        losses = Losses(stage, epoch)
         wrong = torch.zeros((), dtype=torch.int64, device=self.device)
         seen = tokens = 0
         lr = 0.0
         self.model.train()
         batches = sortish(self.lengths, recipe.batch_size, self.order)
-        for batch in progress(batches, len(batches), f"classify epoch {epoch} ({stage})"):
+        for batch in progress(batches, len(batches), losses.where):
             ids, lengths = pad(data.store, data.train[batch].tolist(), data.direction)
             labels = self.labels[torch.from_numpy(batch).to(self.device)]
             loss, cross_entropy, logits = self.model.loss(
@@ -199,12 +203,8 @@ class _Training:
             tokens += int(self.lengths[batch].sum())
         train_loss = losses.mean()
         wall = time.perf_counter() - begin
-        self.meter.tokens += tokens
-        self.meter.updates += len(batches)
-        self.meter.training_wall += wall
+        self.meter.add(tokens, len(batches), wall)
         return {
-            "epoch": epoch,
-            "stage": stage,
             "train_loss": train_loss,
             "train_error": wrong.item() / seen,
             "lr": lr,

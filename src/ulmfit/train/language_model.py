@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -54,7 +54,7 @@ def train_language_model(
     recipe = from_json(Recipe, recipe_json)
     store = read_tokens(tokens)
     documents = training_documents(store, n_text)
-    validation = concatenate(store, [int(i) for i in store.of_fold("select")], direction)
+    validation = concatenate(store, store.of_fold("select").tolist(), direction)
     size = int(store.lengths[documents].sum())
     if min(size, len(validation)) < 2:
         raise UserError(
@@ -62,52 +62,18 @@ def train_language_model(
             f"{len(validation)} of validation text (fold select); both need at least 2"
         )
     parent = None if initial is None else weights.load(initial, direction)
-    order = np.random.default_rng(seed)
     meter = Meter()
+    log = History(LANGUAGE_MODEL, f"{stage} {direction}")
     with compute(device, recipe.compute_threads, seed) as where:
         model = LanguageModel(len(store.vocabulary), recipe.architecture, recipe.dropouts)
         known = None if parent is None else weights.start_from(model, parent, store.vocabulary)
         model.to(where.device)
-        count = stream_count(size, recipe.batch_size, recipe.bptt)
-        updates = math.ceil((size - 1) // count / recipe.bptt)
-        epochs = epochs_for(recipe.epochs, updates, recipe.min_steps)
-        optimizer = GroupOptimizer(
-            language_model_groups(model), recipe.optimizer, recipe.schedule, epochs * updates
-        )
-        log = History(LANGUAGE_MODEL, f"{stage} {direction}")
-        begin = time.perf_counter()
-        log.add(
-            epoch=0, stage=stage, **evaluate(model, validation, recipe.bptt), wall_s=_since(begin)
-        )
-        for epoch in range(1, epochs + 1):
-            epoch_begin = time.perf_counter()
-            text = concatenate(store, order.permutation(documents).tolist(), direction)
-            losses = Losses(stage, epoch)
-            lr = 0.0
-            model.train()
-            state = model.encoder.initial_state(count)
-            for ids, targets in progress(
-                windows(text, count, recipe.bptt), updates, f"{stage} epoch {epoch}/{epochs}"
-            ):
-                ids, targets = ids.to(where.device), targets.to(where.device)
-                loss, cross_entropy, state = model.loss(ids, targets, state, recipe.ar, recipe.tar)
-                torch.autograd.backward(loss)
-                lr = optimizer.step(share=len(ids) / recipe.bptt)
-                losses.add(loss, cross_entropy, ids.numel(), lr)
-                meter.tokens += ids.numel()
-                meter.updates += 1
-            train_loss = losses.mean()
-            wall = _since(epoch_begin)
-            meter.training_wall += wall
-            log.add(
-                epoch=epoch,
-                stage=stage,
-                train_loss=train_loss,
-                **evaluate(model, validation, recipe.bptt),
-                lr=lr,
-                tokens_per_s=updates and (size - 1) // count * count / wall,
-                wall_s=_since(begin),
-            )
+        order = np.random.default_rng(seed)
+
+        def shuffled() -> NDArray[np.int32]:
+            return concatenate(store, order.permutation(documents).tolist(), direction)
+
+        epochs = _train(model, recipe, shuffled, size, validation, stage, log, meter)
         facts = card(
             stage,
             recipe,
@@ -127,6 +93,58 @@ def train_language_model(
     weights.save(output, model, store.vocabulary, facts)
 
 
+def _train(
+    model: LanguageModel,
+    recipe: Recipe,
+    shuffled: Callable[[], NDArray[np.int32]],
+    size: int,
+    validation: NDArray[np.int32],
+    stage: str,
+    log: History,
+    meter: Meter,
+) -> int:
+    """All epochs, each over a ``shuffled`` text of ``size`` tokens; returns their number."""
+    device = model.encoder.embedding.device
+    count = stream_count(size, recipe.batch_size, recipe.bptt)
+    updates = math.ceil((size - 1) // count / recipe.bptt)
+    epochs = epochs_for(recipe.epochs, updates, recipe.min_steps)
+    optimizer = GroupOptimizer(
+        language_model_groups(model), recipe.optimizer, recipe.schedule, epochs * updates
+    )
+    begin = time.perf_counter()
+    before = evaluate(model, validation, recipe.bptt)
+    log.add(epoch=0, stage=stage, **before, wall_s=time.perf_counter() - begin)
+    for epoch in range(1, epochs + 1):
+        epoch_begin = time.perf_counter()
+        losses = Losses(stage, epoch)
+        trained = 0
+        lr = 0.0
+        model.train()
+        state = model.encoder.initial_state(count)
+        batches = windows(shuffled(), count, recipe.bptt, device)
+        for ids, targets in progress(batches, updates, f"{losses.where} of {epochs}"):
+            loss, cross_entropy, state = model.loss(ids, targets, state, recipe.ar, recipe.tar)
+            torch.autograd.backward(loss)
+            lr = optimizer.step(share=len(ids) / recipe.bptt)
+            losses.add(loss, cross_entropy, ids.numel(), lr)
+            trained += ids.numel()
+        train_loss = losses.mean()
+        wall = time.perf_counter() - epoch_begin
+        meter.add(trained, updates, wall)
+        validated = evaluate(model, validation, recipe.bptt)
+        losses.check(validated["valid_loss"], lr)
+        log.add(
+            epoch=epoch,
+            stage=stage,
+            train_loss=train_loss,
+            **validated,
+            lr=lr,
+            tokens_per_s=trained / wall,
+            wall_s=time.perf_counter() - begin,
+        )
+    return epochs
+
+
 def training_documents(store: TokenStore, n_text: int | None) -> NDArray[np.intp]:
     """Indices of the documents whose text is trained on.
 
@@ -135,11 +153,14 @@ def training_documents(store: TokenStore, n_text: int | None) -> NDArray[np.intp
     return store.of_fold(("fit", "unlabelled") if n_text is None else "fit", n_text)
 
 
-def windows(text: NDArray[np.int32], count: int, bptt: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """(inputs, targets) of each update, (bptt, count); the last may be shorter."""
+def windows(
+    text: NDArray[np.int32], count: int, bptt: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Inputs and targets of each update, (bptt, count) int64; the last update may be shorter."""
     inputs, targets = streams(text, count, whole=False)
     for start in range(0, len(inputs), bptt):
-        yield inputs[start : start + bptt], targets[start : start + bptt]
+        window = slice(start, start + bptt)
+        yield inputs[window].to(device, torch.int64), targets[window].to(device, torch.int64)
 
 
 @torch.no_grad()
@@ -154,7 +175,7 @@ def evaluate(model: LanguageModel, text: NDArray[np.int32], bptt: int) -> dict[s
     for start in range(0, len(inputs), bptt):
         window = slice(start, start + bptt)
         part, correct, state = model.evaluate(
-            inputs[window].to(device), targets[window].to(device), state
+            inputs[window].to(device, torch.int64), targets[window].to(device, torch.int64), state
         )
         loss, right = loss + part.item(), right + int(correct.item())
     mean = loss / (len(text) - 1)
@@ -163,7 +184,3 @@ def evaluate(model: LanguageModel, text: NDArray[np.int32], bptt: int) -> dict[s
         "valid_perplexity": math.exp(min(mean, 700.0)),
         "valid_accuracy": right / (len(text) - 1),
     }
-
-
-def _since(begin: float) -> float:
-    return time.perf_counter() - begin

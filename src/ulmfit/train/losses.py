@@ -17,7 +17,7 @@ class Losses:
     """Weighted mean of the losses of an epoch, which must stay finite."""
 
     def __init__(self, stage: str, epoch: int) -> None:
-        self._where = f"stage {stage}, epoch {epoch}"
+        self.where = f"stage {stage}, epoch {epoch}"
         self._pending: list[tuple[Tensor, Tensor, int, float]] = []
         self._seen = 0
         self._sum = 0.0
@@ -31,6 +31,11 @@ class Losses:
         if len(self._pending) >= EVERY:
             self._look()
 
+    def check(self, validation_loss: float, lr: float) -> None:
+        """UserError if the loss after the epoch's last update, made at ``lr``, is not finite."""
+        if not math.isfinite(validation_loss):
+            raise self._error(validation_loss, lr)
+
     def mean(self) -> float:
         """Mean of the reported losses, each counted ``weight`` times."""
         self._look()
@@ -43,10 +48,13 @@ class Losses:
         for (minimised, reported), (_, _, weight, lr) in zip(values, self._pending, strict=True):
             self._seen += 1
             if not math.isfinite(minimised):
-                raise UserError(
-                    f"the loss became {minimised} in {self._where}, update {self._seen}, learning "
-                    f"rate {lr:.3g}: lower optimizer.lr or set a smaller optimizer.clip"
-                )
+                raise self._error(minimised, lr)
             self._sum += reported * weight
             self._weight += weight
         self._pending.clear()
+
+    def _error(self, loss: float, lr: float) -> UserError:
+        return UserError(
+            f"the loss became {loss} in {self.where}, update {self._seen}, learning rate "
+            f"{lr:.3g}: lower optimizer.lr or set a smaller optimizer.clip"
+        )

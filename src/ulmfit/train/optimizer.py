@@ -33,13 +33,14 @@ class GroupOptimizer:
         )
 
     def step(self, share: float = 1.0) -> float:
-        """Clip, update, forget the gradients; returns the rate of the top group.
+        """Clip, update, forget the gradients; returns the scheduled rate of the top group.
 
-        ``share`` scales the rate of this update (a short last step of a text).
+        ``share`` scales this update: the last time steps of a text may be fewer than bptt, and
+        their gradient is as much noisier (Merity et al. 2018 scale the rate by length / bptt).
         """
-        factor = share * SCHEDULES[self._schedule.kind](self._updates, self._total, self._schedule)
+        factor = SCHEDULES[self._schedule.kind](self._updates, self._total, self._schedule)
         for group, peak in zip(self._adam.param_groups, self._peaks, strict=True):
-            group["lr"] = peak * factor
+            group["lr"] = peak * factor * share
         if self._clip:
             nn.utils.clip_grad_norm_(self._parameters, self._clip)
         self._adam.step()
