@@ -139,7 +139,8 @@ def _before_test(options: argparse.Namespace) -> None:
     from ulmfit.evaluate.tables import make_runs_table
 
     make_runs_table(
-        options.manifest, options.manifest.parent, options.output, folds=("select", "report"))
+        options.manifest, options.manifest.parent, options.output, folds=("select", "report")
+    )
 
 
 def _tables(options: argparse.Namespace) -> None:

@@ -34,9 +34,11 @@ def prose(text: str) -> Iterator[str]:
     for line, below in pairwise([*text.splitlines(), ""]):
         deeper = bool(below.strip()) and rst.indentation(below) > rst.indentation(line)
         entry = GOOGLE_ENTRY.match(line) or SPHINX_ENTRY.match(line)
-        if UNDERLINE.fullmatch(line) or (line.strip() and UNDERLINE.fullmatch(below)):
-            lines.append("")
-        elif deeper and (GOOGLE_HEADING.fullmatch(line) or NUMPYDOC_ENTRY.match(line)):
+        if (
+            UNDERLINE.fullmatch(line)
+            or (line.strip() and UNDERLINE.fullmatch(below))
+            or (deeper and (GOOGLE_HEADING.fullmatch(line) or NUMPYDOC_ENTRY.match(line)))
+        ):
             lines.append("")
         elif entry:
             lines += ["", " " * rst.indentation(line) + line[entry.end() :]]

@@ -64,4 +64,3 @@ def make_folds(
             **folds.describe(table, division),
         },
     )
-

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ulmfit.config.recipes import Classifier
+from ulmfit.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,16 @@ def gradual(groups: Sequence[str], recipe: Classifier) -> list[Stage]:
     """The top group alone, then one more group a stage from the top down, then all for the rest.
 
     With G groups there are G - 1 stages of ``unfreeze_epochs`` before the last one, which is when
-    the lowest group joins in.
+    the lowest group joins in; UserError if they leave it no epoch.
     """
     names = tuple(groups)
     top = len(names) - 1
+    rest = recipe.epochs - top * recipe.unfreeze_epochs
+    if rest < 1:
+        raise UserError(
+            f"gradual unfreezing takes {top} x {recipe.unfreeze_epochs} of {recipe.epochs} epochs "
+            "and leaves none to train all groups: raise epochs or lower unfreeze_epochs"
+        )
     return [
         *(
             Stage(
@@ -33,7 +40,7 @@ def gradual(groups: Sequence[str], recipe: Classifier) -> list[Stage]:
             )
             for low in range(top, 0, -1)
         ),
-        Stage("all", names, recipe.epochs),
+        Stage("all", names, rest),
     ]
 
 
@@ -49,6 +56,6 @@ PLANS: dict[str, Callable[[Sequence[str], Classifier], list[Stage]]] = {
 """Stages as a function of (names of the groups, lowest first; recipe)."""
 
 
-def epochs_for(epochs: int, updates_per_epoch: int, min_steps: int) -> int:
-    """``epochs``, or as many more as it takes to make ``min_steps`` updates."""
-    return max(epochs, math.ceil(min_steps / updates_per_epoch))
+def stretch(epochs: int, updates_per_epoch: int, min_steps: int) -> int:
+    """Whole number by which all epochs are multiplied so that a run makes ``min_steps`` updates."""
+    return max(1, math.ceil(min_steps / (epochs * updates_per_epoch)))

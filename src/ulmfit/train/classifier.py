@@ -20,7 +20,7 @@ from ulmfit.config.recipes import from_json
 from ulmfit.errors import UserError
 from ulmfit.model.classifier import PoolingClassifier
 from ulmfit.model.groups import classifier_groups, freeze_all_but
-from ulmfit.schedule.freezing import PLANS, epochs_for
+from ulmfit.schedule.freezing import PLANS, stretch
 from ulmfit.store.probabilities import write_probabilities
 from ulmfit.store.progress import progress
 from ulmfit.store.tokens import TokenStore, read_tokens
@@ -154,7 +154,9 @@ class _Training:
         recipe = self.recipe
         updates = len(sortish(self.lengths, recipe.batch_size, np.random.default_rng(0)))
         plan = PLANS[recipe.freezing](tuple(self.groups), recipe)
-        epochs = [epochs_for(stage.epochs, updates, recipe.min_steps) for stage in plan]
+        factor = stretch(recipe.epochs, updates, recipe.min_steps)
+        epochs = [stage.epochs * factor for stage in plan]
+        validate_every = recipe.validate_every * factor
         optimizer = self._optimizer(sum(epochs) * updates)
         epoch = 0
         for stage, count in zip(plan, epochs, strict=True):

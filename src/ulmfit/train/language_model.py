@@ -18,7 +18,7 @@ from ulmfit.config.recipes import from_json
 from ulmfit.errors import UserError
 from ulmfit.model.groups import language_model_groups
 from ulmfit.model.language_model import LanguageModel
-from ulmfit.schedule.freezing import epochs_for
+from ulmfit.schedule.freezing import stretch
 from ulmfit.store.progress import progress
 from ulmfit.store.tokens import TokenStore, read_tokens
 from ulmfit.train import weights
@@ -107,7 +107,7 @@ def _train(
     device = model.encoder.embedding.device
     count = stream_count(size, recipe.batch_size, recipe.bptt)
     updates = math.ceil((size - 1) // count / recipe.bptt)
-    epochs = epochs_for(recipe.epochs, updates, recipe.min_steps)
+    epochs = recipe.epochs * stretch(recipe.epochs, updates, recipe.min_steps)
     optimizer = GroupOptimizer(
         language_model_groups(model), recipe.optimizer, recipe.schedule, epochs * updates
     )
