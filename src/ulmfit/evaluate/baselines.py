@@ -86,9 +86,9 @@ def train_tfidf(
     try:
         grid = TfidfOptions(**options)
     except TypeError as error:
-        raise UserError(f"options of the baseline tfidf: {error}") from error
+        raise UserError(f"options of the baseline tfidf-lr: {error}") from error
     if len(set(fit.label.tolist())) < 2:
-        raise UserError("the baseline tfidf needs labelled documents of at least two classes")
+        raise UserError("the baseline tfidf-lr needs labelled documents of at least two classes")
     best: tuple[float, float] | None = None
     for min_df, strength in product(grid.min_df, grid.C):
         candidate = _fit_tfidf(fit, classes, grid, min_df, strength)
@@ -109,7 +109,7 @@ def _fit_tfidf(
     try:
         features = vectorizer.fit_transform(fit.text)
     except ValueError as error:
-        raise UserError(f"the baseline tfidf with min_df {min_df}: {error}") from error
+        raise UserError(f"the baseline tfidf-lr with min_df {min_df}: {error}") from error
     model = LogisticRegression(C=strength, max_iter=grid.max_iter).fit(features, fit.label)
 
     def predict(text: list[str]) -> NDArray[np.float64]:
@@ -121,7 +121,7 @@ def _fit_tfidf(
     return predict
 
 
-BASELINES: dict[str, Baseline] = {"tfidf": train_tfidf}
+BASELINES: dict[str, Baseline] = {"tfidf-lr": train_tfidf}
 
 
 def baseline(
@@ -137,13 +137,14 @@ def baseline(
 ) -> None:
     """Train a baseline and write ``predictions.parquet`` and ``metrics.json``.
 
-    Training sees the documents of the fold fit with rank below ``n_labelled``. Predicted are
-    select and report or, with ``test``, the sealed test fold alone, counted in ``ledger``; the
-    model is trained again for it, and is the same. One thread, no randomness.
+    Training sees the documents of the fold fit with rank below ``n_labelled``. Predicted
+    are select and report or, with ``test``, the sealed test fold alone, counted in ``ledger`` (see
+    :func:`ulmfit.evaluate.score.count_evaluation`); the model is trained again for it, and is the
+    same. One thread, no randomness.
 
     Raises UserError for an unknown baseline or option, and where fit has too few documents.
     """
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     if name not in BASELINES:
         raise UserError(f"no baseline {name!r}: choose one of {', '.join(BASELINES)}")
@@ -177,7 +178,7 @@ def baseline(
         inputs=[documents, folds],
         ledger=ledger,
         weights=digest([recipe, len(fit.text), sha256(documents), sha256(folds)]),
-        facts={"training": card, "member_cards": [], "members": [], "combine": None},
+        facts={"training": card, "member_cards": [], "members": []},
     )
 
 
