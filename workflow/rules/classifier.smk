@@ -40,7 +40,7 @@ rule predict_test:
         unpack(dataset_tokens),
         weights=f"<results>/{paths.CLASSIFIER}/{paths.WEIGHTS}",
         card=f"<results>/{paths.CLASSIFIER}/card.json",
-        seal=ancient("<results>/tables/runs.csv"),
+        seal=ancient("<results>/tables/before_test.csv"),
     output:
         f"<results>/{paths.CLASSIFIER}/test/probabilities.npz",
     log:

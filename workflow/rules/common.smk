@@ -158,17 +158,7 @@ def fold_options(wildcards):
     return canonical_json(PLAN.text(wildcards.text).folds)
 
 
-# Targets
-
-
-def collect_outputs():
-    """Everything that a study makes for its readers."""
-    return [
-        "<results>/report/report.html",
-        "<results>/provenance.json",
-        *(f"<results>/tables/{name}.csv" for name in TABLES),
-        *(f"<results>/tables/{name}.md" for name in PLAN.study.experiments),
-    ]
+# What readers see
 
 
 def run_files(file):
@@ -186,4 +176,76 @@ def language_model_files(file):
     return [f"<results>/{model['path']}/{file}" for model in language_models(PLAN)]
 
 
-TABLES = ["runs", "language_models", "epochs", "confusion", *PLAN.study.experiments]
+def history_files():
+    """Learning curves of every classifier."""
+    return [
+        f"<results>/{run.path}/history.csv"
+        for run in PLAN.runs()
+        if run.kind == "model"
+    ]
+
+
+def text_files(file):
+    """A file of every corpus and dataset of the study."""
+    return [f"<results>/{file.format(text=text)}" for text in PLAN.texts()]
+
+
+def table_outputs():
+    """CSV tables, those of experiments marked for the report of Snakemake."""
+    return [
+        *(f"<results>/tables/{name}.csv" for name in FACT_TABLES),
+        *(
+            report(
+                f"<results>/tables/{name}.csv",
+                caption="../report/table.rst",
+                category="Tables",
+                labels={"experiment": experiment.title, "fold": experiment.fold},
+            )
+            for name, experiment in PLAN.study.experiments.items()
+        ),
+    ]
+
+
+def figure_outputs():
+    """Figures as SVG, marked for the report of Snakemake."""
+    experiments = PLAN.study.experiments
+    titles = {f"errors-{name}": item.title for name, item in experiments.items()}
+    titles |= {
+        f"labels-{name}": f"{item.title}: by number of labels"
+        for name, item in experiments.items()
+        if len(item.n_labelled) > 1
+    }
+    titles |= {
+        f"curves-{run.dataset}-{run.n_labelled}": f"Learning curves: {run.n_labelled} labels"
+        for run in PLAN.runs()
+        if run.kind == "model"
+    }
+    titles["perplexity"] = "Language models"
+    return [
+        report(
+            f"<results>/figures/{name}.svg",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": title},
+        )
+        for name, title in titles.items()
+    ]
+
+
+def markdown_outputs():
+    """Markdown beside the CSV of every table that readers see."""
+    names = [*PLAN.study.experiments, "language_models"]
+    return [f"<results>/tables/{name}.md" for name in names]
+
+
+FACT_TABLES = ("runs", "language_models", "epochs", "confusion")
+
+
+# The study as the stage `manifest` reads it; where jobs run and data lie is none of its business.
+STUDY_VALUES = {
+    name: value for name, value in config.items() if name not in ("device", "data_mirror")
+}
+REGISTRIES = [
+    os.path.relpath(SOURCE_FOLDER / "config" / f"{name}.yaml")
+    for name in ("datasets", "variants", "published")
+]

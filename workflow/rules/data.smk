@@ -21,7 +21,7 @@ rule documents:
         "../../envs/data.yaml"
     shell:
         "python -m ulmfit documents --source {params.source} --options {params.options:q}"
-        " --output {output.documents} --provenance {output.source} --threads {threads}"
+        " --output {output.documents} --provenance {output.source}"
         " > {log} 2>&1"
 
 

@@ -1,8 +1,9 @@
 """Versions of the code behind each stage, raised by hand when its results may change.
 
-Snakemake does not see package code, so each rule passes its stage's number in ``params``: raising it
-reruns that stage and all that follow, and nothing else. A test compares the modules of each stage
-with the digests in ``tests/code_digests.json`` and fails when one changed and its number did not.
+Snakemake does not see package code, so each rule passes its stage's number in ``params``: raising
+it reruns that stage and all that follow, and nothing else. A test compares the modules of each
+stage with the digests in ``tests/code_digests.json`` and fails when one changed and its number did
+not.
 """
 
 CODE_VERSIONS = {

@@ -148,15 +148,19 @@ class Plan:
 
     # What there is
 
+    def texts(self) -> list[str]:
+        """Datasets and corpora of the study, datasets first."""
+        corpora = (used.corpus for used in self.study.datasets.values())
+        return list(dict.fromkeys((*self.study.datasets, *corpora)))
+
     def runs(self) -> Iterator[Run]:
         """Every run of every experiment, once, members of ensembles included."""
         yield from self._by_path.values()
 
     def unsealed(self) -> Iterator[Run]:
         """Runs that some experiment evaluates on the sealed test fold, once."""
-        yield from {
-            run.path: run for run, fold in self._runs_and_folds() if fold == "test"
-        }.values()
+        paths_of_test = {run.path for run, fold in self._runs_and_folds() if fold == "test"}
+        yield from (run for run in self.runs() if run.path in paths_of_test)
 
     def members(self, ensemble: str) -> tuple[str, ...]:
         """Folders of the classifiers that the ensemble in a folder averages."""
@@ -164,7 +168,11 @@ class Plan:
 
     @cached_property
     def _by_path(self) -> dict[str, Run]:
-        return {run.path: run for run, _ in self._runs_and_folds()}
+        # Variants with equal recipes are one run, known by the first of them.
+        found: dict[str, Run] = {}
+        for run, _ in self._runs_and_folds():
+            found.setdefault(run.path, run)
+        return found
 
     def cells(self, name: str) -> list[PlannedCell]:
         """Rows of an experiment, cell by cell for each dataset and number of labels."""

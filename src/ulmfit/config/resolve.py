@@ -55,7 +55,9 @@ def stage_recipes(study: Study, registry: Registry, dataset: str) -> StageRecipe
     recipes: dict[str, dict[str, str]] = {}
     for stage, by_variant in contents.items():
         name_of: dict[str, str] = {}
-        for variant in [BASE, *sorted(variants)]:
+        # A variant that points to another brings no recipe of its own, so it names none.
+        owners = [name for name in sorted(variants) if not _points(variants[name], stage)]
+        for variant in [BASE, *owners]:
             content = by_variant[variant]
             if content is not None:
                 name_of.setdefault(content, variant)
@@ -72,11 +74,11 @@ def _content(
     variant = variants[name]
     where = f"study {study.study}: variant {name}"
     own = getattr(variant, stage)
-    if isinstance(own, str) and own != NONE:
+    if _points(variant, stage):
         check_name(own, variants, f"{where}: {stage}", "variant")
+        if _points(variants[own], stage):
+            raise UserError(f"{where}: {stage} points to {own}, which points to another variant")
         own = getattr(variants[own], stage)
-        if isinstance(own, str) and own != NONE:
-            raise UserError(f"{where}: {stage} points to a variant that itself points to {own!r}")
     if own == NONE:
         if stage == "classify":
             raise UserError(f"{where}: classify cannot be 'none'")
@@ -85,6 +87,12 @@ def _content(
     if stage != "pretrain":
         base.append(study.datasets[dataset].recipes.get(stage, {}))  # type: ignore[call-overload]
     return _canonical(stage, [*base, own or {}], f"{where}: {stage}")
+
+
+def _points(variant: Variant, stage: str) -> bool:
+    """Whether a stage of a variant is the name of another variant."""
+    own = getattr(variant, stage)
+    return isinstance(own, str) and own != NONE
 
 
 def _canonical(stage: str, overrides: list[Override], where: str) -> str:

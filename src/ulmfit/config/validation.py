@@ -28,7 +28,9 @@ def check(kind: type[Model], values: Any, where: str) -> Model:
         checked: Model = adapter(model).validate_python(values)
         return checked
     except ValidationError as error:
-        lines = [_explain(kind, values, item, where) for item in error.errors()]
+        # An unknown key comes first: it is often why another one is missing.
+        found = sorted(error.errors(), key=lambda item: not _is_unknown_key(item))
+        lines = [_explain(kind, values, item, where) for item in found]
         # A union reports every member that did not fit; the first line of each place is enough.
         raise UserError("\n".join(dict.fromkeys(lines))) from None
 
@@ -71,13 +73,17 @@ def _dataclasses_in(kind: Any) -> list[Any]:
 def _explain(kind: Any, values: Any, item: Any, where: str) -> str:
     keys = [part for part in item["loc"] if _leads_into(values, item["loc"], part)]
     place = f"{where}: {'.'.join(map(str, keys))}" if keys else where
-    if item["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
+    if _is_unknown_key(item):
         known = _known_keys(kind, item["loc"][:-1])
         return f"{place}: unknown key {item['loc'][-1]!r}; {_nearest(str(item['loc'][-1]), known)}"
     if item["type"] in {"missing", "missing_argument"}:
         return f"{place}: key {item['loc'][-1]!r} is missing"
     message = item["msg"][0].lower() + item["msg"][1:]
     return f"{place}: {message}, not {item['input']!r}"
+
+
+def _is_unknown_key(item: Any) -> bool:
+    return item["type"] in {"unexpected_keyword_argument", "extra_forbidden"}
 
 
 def _leads_into(values: Any, location: tuple[Any, ...], part: Any) -> bool:
