@@ -66,6 +66,11 @@ def make_tables(manifest: Path, results: Path, output: Path) -> None:
         _write(output / f"{name}.csv", columns, rows)
 
 
+def make_runs_table(manifest: Path, results: Path, output: Path, folds: Sequence[str]) -> None:
+    """Write the runs of a study on some folds: what was known before the test fold was opened."""
+    _write(output, RUN_COLUMNS, _run_rows(Study(manifest, results), folds))
+
+
 def check_complete(study: Study) -> None:
     """Raise UserError listing the files that the tables need and that do not exist."""
     needed: dict[Path, None] = {}
@@ -103,10 +108,10 @@ def _scored_folds(study: Study) -> dict[str, list[str]]:
     }
 
 
-def _run_rows(study: Study) -> list[Row]:
+def _run_rows(study: Study, shown: Sequence[str] = ("report", "select", "test")) -> list[Row]:
     rows = []
     for run, folds in _scored_folds(study).items():
-        for fold in folds:
+        for fold in (fold for fold in folds if fold in shown):
             metrics = study.metrics(run, fold)
             training = metrics["training"]
             cards = [training] if training else metrics.get("member_cards", [])

@@ -141,7 +141,13 @@ def _header(figure: Figure, group: Sequence[Row], top: float, several: bool) -> 
     text = f"{group[0]['dataset']}, {wording.labels(group[0]['n_labelled'])} (n = {n})"
     if several:
         drawing.add_text(
-            figure, drawing.MARGIN, top + HEADER - 0.07, text, va="bottom", weight="bold", size=drawing.SMALL
+            figure,
+            drawing.MARGIN,
+            top + HEADER - 0.07,
+            text,
+            va="bottom",
+            weight="bold",
+            size=drawing.SMALL,
         )
 
 
@@ -171,7 +177,9 @@ def _axis_label(experiment: Experiment) -> str:
 
 def seeds(rows: Sequence[Row]) -> str:
     """``3 seeds``: how many models stand behind each line, baselines aside."""
-    counts = [value for row in rows if (value := number(row, "seeds")) and row["kind"] != "baseline"]
+    counts = [
+        value for row in rows if (value := number(row, "seeds")) and row["kind"] != "baseline"
+    ]
     return wording.span(counts, "seed") or "no seeds"
 
 

@@ -102,9 +102,7 @@ def _labels(experiment: Experiment, found: Mapping[str, Look]) -> list[tuple[Ent
     return [(entry, size_plot(experiment, found))]
 
 
-def _classifier_curves(
-    study: Study, found: Mapping[str, Look]
-) -> list[tuple[Entry, Figure]]:
+def _classifier_curves(study: Study, found: Mapping[str, Look]) -> list[tuple[Entry, Figure]]:
     """One figure a data set and number of labels, one panel an experiment."""
     from ulmfit.report.curves import curve_plot
 
@@ -199,9 +197,7 @@ def _perplexity(study: Study, found: Mapping[str, Look]) -> list[tuple[Entry, Fi
     panels = []
     for stage, text, tokenizer in dict.fromkeys(keys):
         here = [
-            line
-            for line, key in zip(lines, keys, strict=True)
-            if key == (stage, text, tokenizer)
+            line for line, key in zip(lines, keys, strict=True) if key == (stage, text, tokenizer)
         ]
         several = len({line["direction"] for line in here}) > 1
         readings = list(dict.fromkeys((line["variant"], line["direction"]) for line in here))
@@ -209,7 +205,11 @@ def _perplexity(study: Study, found: Mapping[str, Look]) -> list[tuple[Entry, Fi
         for index, (name, direction) in enumerate(readings):
             earlier = [other for other, _ in readings[:index]].count(name)
             curves = _curves(
-                [line for line in here if (line["variant"], line["direction"]) == (name, direction)],
+                [
+                    line
+                    for line in here
+                    if (line["variant"], line["direction"]) == (name, direction)
+                ],
                 "valid_perplexity",
                 1.0,
             )

@@ -77,7 +77,9 @@ def _clause(row: Row, name: str, places: int) -> str:
     direction = "fewer" if fewer else "more"
     bounds = wording.interval(low, high, places)
     few = f", {_seeds(row)}" if few_seeds(row) else ""
-    return f"{wording.percent(abs(difference), places)} points {direction} than {name} {bounds}{few}"
+    return (
+        f"{wording.percent(abs(difference), places)} points {direction} than {name} {bounds}{few}"
+    )
 
 
 def _seeds(row: Row) -> str:

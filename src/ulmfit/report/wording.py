@@ -86,8 +86,10 @@ def size(in_bytes: float | None) -> str:
         return ""
     for unit in ("B", "kB", "MB", "GB"):
         if in_bytes < 999.5:
-            return f"{in_bytes:.0f} {unit}" if in_bytes >= 99.5 or unit == "B" else (
-                f"{in_bytes:.1f} {unit}"
+            return (
+                f"{in_bytes:.0f} {unit}"
+                if in_bytes >= 99.5 or unit == "B"
+                else (f"{in_bytes:.1f} {unit}")
             )
         in_bytes /= 1000
     return f"{in_bytes:.1f} TB"
