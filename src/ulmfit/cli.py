@@ -107,6 +107,7 @@ def _score(options: argparse.Namespace) -> None:
         options.predictions,
         options.metrics,
         options.cards,
+        ledger=_ledger(options),
     )
 
 
@@ -117,11 +118,17 @@ def _baseline(options: argparse.Namespace) -> None:
         options.name,
         options.documents,
         options.folds,
-        options.n_labelled,
+        "all" if options.n_labelled is None else options.n_labelled,
         options.predictions,
         options.metrics,
         test=options.fold == "test",
+        ledger=_ledger(options),
     )
+
+
+def _ledger(options: argparse.Namespace) -> Path | None:
+    """Where evaluations of the sealed test fold are counted; no rule of the workflow deletes it."""
+    return options.metrics.with_name("evaluations.log") if options.fold == "test" else None
 
 
 def _manifest(options: argparse.Namespace) -> None:
@@ -228,12 +235,13 @@ def _parser() -> argparse.ArgumentParser:
     add = stage("score", _score, "Score the mean probabilities of one or several models.")
     add.add_argument("--probabilities", type=Path, nargs="+", required=True, metavar="FILE")
     add.add_argument("--cards", type=Path, nargs="+", required=True, metavar="FILE")
+    _fold(add)
     _paths(add, "documents", "predictions", "metrics")
 
     add = stage("baseline", _baseline, "Fit a baseline that is no language model, and score it.")
     add.add_argument("--name", required=True)
     add.add_argument("--n-labelled", type=_count, default=None)
-    add.add_argument("--fold", choices=("report", "test"), default="report")
+    _fold(add)
     _paths(add, "documents", "folds", "predictions", "metrics")
 
     add = stage("manifest", _manifest, "Write what a study plans, as plain data.")
@@ -293,6 +301,15 @@ def _device(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "cpu", "cuda"),
         default=os.environ.get("ULMFIT_DEVICE", "auto"),
         help="default: $ULMFIT_DEVICE, or auto",
+    )
+
+
+def _fold(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--fold",
+        choices=("report", "test"),
+        default="report",
+        help="report: folds select and report; test: the sealed fold, each evaluation counted",
     )
 
 

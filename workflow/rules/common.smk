@@ -30,7 +30,7 @@ except UserError as error:
 # environment brings its own. None of this is part of a rule, so moving the folder reruns nothing.
 shell.prefix(
     f"set -euo pipefail; export ULMFIT_DEVICE={PLAN.study.device}; "
-    f"export PYTHONPATH={SOURCE_FOLDER}/src${{PYTHONPATH:+:$PYTHONPATH}}; "
+    f"export PYTHONPATH={SOURCE_FOLDER}/src; "
     + (
         ""
         if workflow.deployment_settings.deployment_method
@@ -151,11 +151,11 @@ def text_source(wildcards):
 
 
 def text_options(wildcards):
-    return canonical_json(PLAN.text(wildcards.text).options)
+    return PLAN.source_options(wildcards.text)
 
 
 def fold_options(wildcards):
-    return canonical_json(PLAN.text(wildcards.text).folds)
+    return PLAN.fold_options(wildcards.text)
 
 
 # What readers see
@@ -190,12 +190,16 @@ def text_files(file):
     return [f"<results>/{file.format(text=text)}" for text in PLAN.texts()]
 
 
+# At the start of a line `report` is a keyword of Snakemake, so its flag needs another name there.
+in_report = report
+
+
 def table_outputs():
     """CSV tables, those of experiments marked for the report of Snakemake."""
     return [
         *(f"<results>/tables/{name}.csv" for name in FACT_TABLES),
         *(
-            report(
+            in_report(
                 f"<results>/tables/{name}.csv",
                 caption="../report/table.rst",
                 category="Tables",
@@ -222,7 +226,7 @@ def figure_outputs():
     }
     titles["perplexity"] = "Language models"
     return [
-        report(
+        in_report(
             f"<results>/figures/{name}.svg",
             caption="../report/figure.rst",
             category="Figures",

@@ -13,6 +13,7 @@ rule score:
     message:
         "Score {wildcards.classify} on {wildcards.dataset} (seed {wildcards.classify_seed})"
     params:
+        fold="report",
         code=CODE_VERSIONS["score"],
     threads: 1
     resources:
@@ -22,8 +23,8 @@ rule score:
         "../../envs/report.yaml"
     shell:
         "python -m ulmfit score --probabilities {input.probabilities} --cards {input.cards}"
-        " --documents {input.documents} --predictions {output.predictions}"
-        " --metrics {output.metrics} > {log} 2>&1"
+        " --documents {input.documents} --fold {params.fold}"
+        " --predictions {output.predictions} --metrics {output.metrics} > {log} 2>&1"
 
 
 use rule score as score_test with:
@@ -40,6 +41,9 @@ use rule score as score_test with:
         f"<benchmarks>/{paths.CLASSIFIER}/test/score.tsv"
     message:
         "Score {wildcards.classify} on the test fold of {wildcards.dataset} (seed {wildcards.classify_seed})"
+    params:
+        fold="test",
+        code=CODE_VERSIONS["score"],
 
 
 def member_files(file):
@@ -82,6 +86,9 @@ use rule score as ensemble_test with:
         f"<benchmarks>/{paths.ENSEMBLE}/test.tsv"
     message:
         "Average the members of {wildcards.ensemble} on the test fold of {wildcards.dataset} (seed {wildcards.seed})"
+    params:
+        fold="test",
+        code=CODE_VERSIONS["score"],
 
 
 rule baseline:

@@ -9,19 +9,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from typing import Any
 
 from ulmfit.config import paths
 from ulmfit.config.paths import NONE
-from ulmfit.config.recipes import Tokenizer, from_json
+from ulmfit.config.recipes import Tokenizer, from_json, to_dict
 from ulmfit.config.resolve import (
     StageRecipes,
     all_variants,
     stage_recipes,
     tokenizer_recipes,
 )
-from ulmfit.config.study import Cell, Experiment, Registry, Study, Text, Variant
-from ulmfit.config.validation import check_name
+from ulmfit.config.sources import SOURCE_OPTIONS, Folds
+from ulmfit.config.study import Cell, Experiment, Override, Registry, Study, Text, Variant
+from ulmfit.config.validation import check, check_name
 from ulmfit.errors import UserError
+from ulmfit.store.files import canonical_json
 
 Fields = Mapping[str, str]
 """Wildcards of a path pattern."""
@@ -88,6 +91,11 @@ class Plan:
             )
             if used.corpus in self.registry.datasets:
                 raise UserError(f"{self._where}: {used.corpus!r} is both a corpus and a dataset")
+        for name in self.texts():
+            source = self.text(name).source
+            check_name(source, SOURCE_OPTIONS, f"datasets.yaml: {name}.source", "source")
+            self.source_options(name)
+            self.fold_options(name)
         # Resolve everything now: a mistake must stop before any job starts.
         list(self.runs())
 
@@ -117,6 +125,15 @@ class Plan:
     def text(self, name: str) -> Text:
         """Registry entry of a corpus or dataset."""
         return self.registry.datasets.get(name) or self.registry.corpora[name]
+
+    def source_options(self, name: str) -> str:
+        """Canonical JSON of the options of a text's source, defaults filled in."""
+        text = self.text(name)
+        return _options(SOURCE_OPTIONS[text.source], text.options, f"datasets.yaml: {name}.options")
+
+    def fold_options(self, name: str) -> str:
+        """Canonical JSON of the sizes of a text's folds, defaults filled in."""
+        return _options(Folds, self.text(name).folds, f"datasets.yaml: {name}.folds")
 
     def recipe(self, stage: str, fields: Fields) -> str:
         """Canonical JSON of the recipe that a path's wildcards name."""
@@ -357,3 +374,7 @@ class Plan:
             if what != usual
         ]
         return ", ".join([title, *details])
+
+
+def _options(kind: type[Any], values: Override, where: str) -> str:
+    return canonical_json(to_dict(check(kind, values, where)))

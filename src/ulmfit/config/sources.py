@@ -22,7 +22,7 @@ class DocstringSections:
     min_tokens: int = key(10, "Words and punctuation marks that a paragraph needs.", ge=1)
     max_words: int = key(80, "Words after which a paragraph is cut.", ge=1)
     library_share: float = key(
-        0.4, "Largest share of a class that one distribution supplies; 1 = any.", gt=0, le=1
+        0.35, "Largest share of a class that one distribution supplies; 1 = any.", gt=0, le=1
     )
     near_duplicate: float = key(
         0.5, "Jaccard similarity of word 3-shingles from which two texts count as one.", gt=0, le=1
@@ -86,7 +86,7 @@ class Folds:
     )
     max_unlabelled: int | None = key(None, "Most unlabelled documents kept; null = all.", ge=0)
     max_group: float = key(
-        0.015, "Groups with a larger share of the documents are never evaluated on.", gt=0, le=1
+        0.05, "Groups with more documents than this share of a fold are left to fit.", gt=0, le=1
     )
     near_duplicate: float = key(
         0.5,

@@ -146,17 +146,19 @@ def _of_node(node: ast.Module | Definition, name: str) -> Iterator[tuple[str, st
     text = ast.get_docstring(node)
     if text:
         yield name, text
-    for definition in _definitions(node):
-        yield from _of_node(definition, f"{name}.{definition.name}" if name else definition.name)
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        for definition in _definitions(node):
+            yield from _of_node(definition, f"{name}.{definition.name}".lstrip("."))
 
 
 def _definitions(node: ast.AST) -> Iterator[Definition]:
-    """Functions and classes defined directly in ``node``, also below if, try, with and loops."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, Definition):
-            yield child
-        elif isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
-            yield from _definitions(child)
+    """Functions and classes of a module or class body, also below if, try and with."""
+    for block in ("body", "handlers", "orelse", "finalbody"):
+        for statement in getattr(node, block, ()):
+            if isinstance(statement, Definition):
+                yield statement
+            else:
+                yield from _definitions(statement)
 
 
 @contextmanager

@@ -34,10 +34,12 @@ def clusters(texts: Sequence[str], threshold: float) -> NDArray[np.intp]:
     Two texts are near copies if the Jaccard similarity of their sets of word 3-shingles is
     ``threshold`` or more; a cluster is a connected component of such pairs.
     """
+    import pandas as pd
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    unique, inverse = np.unique([normalised(text) for text in texts], return_inverse=True)
+    # Not numpy.unique: its fixed-width strings are all as long as the longest text.
+    inverse, unique = pd.factorize(pd.Series([normalised(text) for text in texts], dtype=object))
     pairs = near_pairs(unique.tolist(), threshold)
     graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(unique),) * 2)
     component = connected_components(graph, directed=False)[1]

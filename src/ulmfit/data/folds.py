@@ -20,8 +20,8 @@ from ulmfit.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-EVALUATED = ("test", "report", "select")
-"""In the order in which they choose their groups: the sealed fold first."""
+EVALUATED = ("select", "report", "test")
+"""In the order in which they draw their groups: the smallest fold needs the smallest groups."""
 
 
 def divide(table: pd.DataFrame, options: Folds, split_seed: int) -> pd.DataFrame:
@@ -82,36 +82,61 @@ def _evaluation_folds(
 ) -> NDArray[np.str_]:
     """Folds of the training documents: evaluation folds, ``fit`` for the rest, "" for surplus.
 
-    Each fold in turn walks over the shuffled groups and takes those that bring a class it still
-    lacks, then keeps as many documents of each class as it wants, drawn at random.
+    Each fold in turn draws groups, then of each class as many documents as it wants.
     """
     fold = np.full(len(label), "fit", dtype="U10")
     counts = np.zeros((group.max() + 1, len(classes)), dtype=np.int64)
     np.add.at(counts, (group, label), 1)
-    free = (counts.sum(axis=1) > 0) & (counts.sum(axis=1) <= max(1, options.max_group * len(label)))
+    sizes = counts.sum(axis=1)
+    free = sizes > 0
     for name in EVALUATED:
         wanted = _wanted(getattr(options, name), label, len(classes), options.balanced)
-        lacking = wanted.copy()
-        taken = np.zeros(len(counts), dtype=bool)
-        for number in rng.permutation(len(counts)):
-            if not lacking.any():
-                break
-            if free[number] and (counts[number][lacking > 0] > 0).any():
-                taken[number] = True
-                lacking = np.maximum(lacking - counts[number], 0)
-        if lacking.any():
+        small = sizes <= max(1, options.max_group * wanted.sum())
+        taken = _draw_groups(counts, np.flatnonzero(free & small), wanted, rng)
+        lacking = wanted - counts[taken].sum(axis=0)
+        if lacking.max() > 0:
             worst = int(lacking.argmax())
             raise UserError(
                 f"fold {name} wants {wanted[worst]} documents of class {classes[worst]!r} and "
-                f"finds {wanted[worst] - lacking[worst]} beside the folds before it "
-                f"({', '.join(EVALUATED)}): lower `{name}`, or raise `max_group`"
+                f"finds {wanted[worst] - lacking[worst]} (folds choose in the order "
+                f"{', '.join(EVALUATED)}): lower one of them, or raise `max_group`"
             )
-        free &= ~taken
-        fold[taken[group]] = ""
+        free[taken] = False
+        inside = np.isin(group, taken)
+        fold[inside] = ""
         for number, size in enumerate(wanted):
-            members = np.flatnonzero(taken[group] & (label == number))
+            members = np.flatnonzero(inside & (label == number))
             fold[rng.choice(members, size, replace=False)] = name
     return fold
+
+
+def _draw_groups(
+    counts: NDArray[np.int64],
+    candidates: NDArray[np.intp],
+    wanted: NDArray[np.intp],
+    rng: np.random.Generator,
+) -> NDArray[np.intp]:
+    """Groups that together hold the wanted documents of each class, if the candidates do.
+
+    ``counts`` is (groups, classes). Random groups that bring a class still lacking are taken
+    until none lacks; then those go back, last first, without which nothing would lack, so that
+    scarce classes are not spent as surplus.
+    """
+    have = np.zeros_like(wanted)
+    taken: list[int] = []
+    for number in rng.permutation(candidates):
+        if (have >= wanted).all():
+            break
+        if (counts[number][have < wanted] > 0).any():
+            taken.append(int(number))
+            have = have + counts[number]
+    needed: list[int] = []
+    for number in reversed(taken):
+        if (have - counts[number] >= wanted).all():
+            have = have - counts[number]
+        else:
+            needed.append(number)
+    return np.array(needed, dtype=np.intp)
 
 
 def _wanted(size: float, label: NDArray[np.intp], classes: int, balanced: bool) -> NDArray[np.intp]:

@@ -12,7 +12,7 @@ TOKEN = re.compile(r"\w+|[^\w\s]")
 WORD = re.compile(r"[(\"']*[A-Za-z]+(?:[-'/][A-Za-z]+)*[)\"',.;:?!]*")
 
 BULLET = re.compile(r"(?:[*+\-\u2022]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+(?=\S)")
-FIELD = re.compile(r":[\w ]+:(?:\s|$)")
+FIELD = re.compile(r":[\w ]+:(?:\s|$)|[\w*, ]+ : ")
 RULE = re.compile(r"[=\-~^*+#|\s]{3,}")
 TEMPLATE = re.compile(r"%\(\w+\)|\{\w*\}|\$\{?\w+|%s")
 
@@ -40,7 +40,7 @@ def paragraphs(lines: list[str], deepest: int | None = None) -> Iterator[str]:
     """Prose paragraphs of a block of reStructuredText, mark-up removed, spaces collapsed.
 
     Left out: doctests with their output, literal blocks, directives and their bodies, field
-    lists, tables, templates to be filled in, and whatever is mostly not English words.
+    lists, entries (``name : type``), tables, templates to be filled in, and whatever is mostly not English words.
     List points are paragraphs. ``deepest`` bounds the indentation of a paragraph (0 leaves out
     block quotes and definitions); without it, indented text counts too.
     """

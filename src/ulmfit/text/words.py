@@ -24,8 +24,8 @@ class WordTokenizer:
 
     spaCy takes each stretch of text between single spaces on its own, so such a stretch gives the
     same tokens wherever it stands. Most stretches of a corpus occur many times: each is given to
-    spaCy once and looked up from then on. The one thing in spaCy that looks across spaces, its
-    special cases, needs the exact text of the case, and no English case holds a space.
+    spaCy once and looked up from then on. Only spaCy's special cases (emoticons and the like) look
+    across spaces: there `( :)` can lose its `:)`, because `(:` would overlap it. Here it keeps it.
     """
 
     def __init__(self, rules: str = DEFAULT_RULES) -> None:

@@ -169,7 +169,7 @@ class _Training:
                 epoch += 1
                 losses = Losses(stage.name, epoch)
                 row = self._epoch(losses, optimizer)
-                validates = epoch % recipe.validate_every == 0 or epoch == sum(epochs)
+                validates = epoch % validate_every == 0 or epoch == sum(epochs)
                 if validates:
                     row |= self._validate(epoch, features)
                     losses.check(row["select_loss"], row["lr"])

@@ -1,0 +1,86 @@
+"""What the tables say, as sentences: only numbers, intervals and verdicts that stand in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ulmfit.report import wording
+from ulmfit.report.results import Experiment, Row, number
+from ulmfit.report.sheets import few_seeds
+
+OPPOSITE = {"better": "worse", "worse": "better"}
+ORDER = ("better", "worse", "not distinguished")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The reference against all lines of one verdict, from the reference's side."""
+
+    verdict: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one group of lines (equal data set and labels) of one experiment says."""
+
+    experiment: str
+    title: str
+    lead: str
+    comparisons: tuple[Comparison, ...]
+
+
+def findings(experiments: Sequence[Experiment]) -> list[Finding]:
+    """One finding a group of each experiment that has a reference, in order."""
+    found = []
+    for experiment in experiments:
+        for group in experiment.groups():
+            reference = experiment.reference(group[0])
+            if reference is not None and number(reference, "error") is not None:
+                found.append(_finding(experiment, group, reference))
+    return found
+
+
+def _finding(experiment: Experiment, group: Sequence[Row], reference: Row) -> Finding:
+    places = wording.decimals(experiment.rows)
+    bounds = wording.interval(
+        number(reference, "error_low"), number(reference, "error_high"), places
+    )
+    size = f"n = {wording.count(reference['n'])}, {_seeds(reference)}"
+    lead = (
+        f"{reference['title']} makes {wording.percent(number(reference, 'error'), places)} % errors "
+        f"on the {experiment.fold} fold {bounds} ({size}; {reference['dataset']}, "
+        f"{wording.labels(reference['n_labelled'])})"
+    )
+    sides: dict[str, list[str]] = {}
+    for row, name in zip(group, wording.distinct_titles(group), strict=True):
+        if row is not reference and row["difference"]:
+            verdict = OPPOSITE.get(row["verdict"], row["verdict"])
+            sides.setdefault(verdict, []).append(_clause(row, name, places))
+    ordered = sorted(sides, key=lambda side: ORDER.index(side) if side in ORDER else len(ORDER))
+    return Finding(
+        experiment.name,
+        experiment.title,
+        lead + (":" if sides else "."),
+        tuple(Comparison(side, "; ".join(sides[side]) + ".") for side in ordered),
+    )
+
+
+def _clause(row: Row, name: str, places: int) -> str:
+    """``11.2 points fewer than From scratch [10.0, 12.4]``: bounds count in the same direction."""
+    difference = number(row, "difference") or 0.0
+    low, high = number(row, "difference_low"), number(row, "difference_high")
+    fewer = difference >= 0
+    if not fewer and low is not None and high is not None:
+        low, high = -high, -low
+    direction = "fewer" if fewer else "more"
+    bounds = wording.interval(low, high, places)
+    few = f", {_seeds(row)}" if few_seeds(row) else ""
+    return (
+        f"{wording.percent(abs(difference), places)} points {direction} than {name} {bounds}{few}"
+    )
+
+
+def _seeds(row: Row) -> str:
+    return wording.plural(number(row, "seeds") or 0, "seed")

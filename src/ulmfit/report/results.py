@@ -1,0 +1,153 @@
+"""What a study left behind, read once: the manifest and the CSV tables, values kept as written.
+
+A row is a plain mapping of column to text, so that the report can show exactly what the file says;
+:func:`number` turns one value into a number. Nothing here computes a statistic.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ulmfit.errors import UserError
+from ulmfit.store.files import read_json
+
+Row = Mapping[str, str]
+"""One line of a CSV table; an empty cell is an empty string."""
+
+CELL_COLUMNS = ["cell", "dataset", "n_labelled", "variant", "title", "tokenizer", "direction", "kind", "seeds", "n", "error", "error_low", "error_high", "difference", "difference_low", "difference_high", "p", "p_holm", "verdict", "chosen"]
+RUN_COLUMNS = ["dataset", "tokenizer", "direction", "variant", "title", "kind", "n_labelled", "seed", "fold", "n", "errors", "error", "macro_f1", "recipe_digest", "path"]
+LANGUAGE_MODEL_COLUMNS = ["stage", "name", "dataset", "corpus", "tokenizer", "direction", "n_text", "seed", "valid_perplexity_before", "valid_perplexity", "valid_accuracy", "epochs", "cpu_s", "tokens_per_s", "device", "path"]
+EPOCH_COLUMNS = ["kind", "training", "dataset", "tokenizer", "direction", "variant", "n_labelled", "seed", "epoch", "valid_perplexity", "select_error"]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment of the manifest beside the rows of its table, in the order of the file."""
+
+    name: str
+    title: str
+    caption: str
+    fold: str
+    rows: tuple[Row, ...]
+    cells: Mapping[str, Mapping[str, Any]]
+    references: Mapping[str, str]
+
+    def groups(self) -> list[tuple[Row, ...]]:
+        """Rows that are compared with one another: same data set, same number of labels."""
+        keys = list(dict.fromkeys((row["dataset"], row["n_labelled"]) for row in self.rows))
+        return [
+            tuple(row for row in self.rows if (row["dataset"], row["n_labelled"]) == key)
+            for key in keys
+        ]
+
+    def reference(self, row: Row) -> Row | None:
+        """The row that ``row`` is compared with (perhaps itself), or None."""
+        wanted = self.references.get(f"{row['dataset']}/{row['n_labelled']}")
+        return next((other for other in self.rows if other["cell"] == wanted), None)
+
+    def is_reference(self, row: Row) -> bool:
+        """Whether others are compared with this row."""
+        return self.references.get(f"{row['dataset']}/{row['n_labelled']}") == row["cell"]
+
+    def chosen(self, row: Row) -> Row:
+        """The row whose models ``row`` shows: itself, unless it stands for one of several."""
+        return next((other for other in self.rows if other["cell"] == row["chosen"]), row)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A manifest and its tables."""
+
+    manifest: Mapping[str, Any]
+    experiments: tuple[Experiment, ...]
+    runs: tuple[Row, ...]
+    language_models: tuple[Row, ...]
+    epochs: tuple[Row, ...]
+
+    def variants(self) -> list[str]:
+        """Names of all variants, then of language models, in the order of the manifest."""
+        cells = (
+            cell for experiment in self.manifest["experiments"] for cell in experiment["cells"]
+        )
+        names = [cell["variant"] for cell in cells]
+        names += [run["variant"] for run in self.manifest["runs"]]
+        names += [model["name"] for model in self.manifest["language_models"]]
+        return list(dict.fromkeys(names))
+
+    def runs_of(self, row: Row, fold: str) -> list[Row]:
+        """Lines of ``runs.csv`` behind one line of an experiment's table, on one fold."""
+        keys = ("dataset", "tokenizer", "direction", "variant", "n_labelled", "kind")
+        return [
+            run
+            for run in self.runs
+            if run["fold"] == fold and all(run[key] == row[key] for key in keys)
+        ]
+
+
+def read_manifest(path: Path | str) -> Any:
+    """The manifest; raises UserError if it is missing, damaged or lacks a key."""
+    manifest = read_json(path)
+    wanted = ("study", "title", "seeds", "texts", "language_models", "runs", "experiments")
+    missing = [key for key in wanted if key not in manifest]
+    if missing:
+        raise UserError(f"{path}: no {', '.join(missing)}: delete it and run again")
+    for experiment in manifest["experiments"]:
+        if not re.fullmatch(r"\w[\w.-]*", experiment["name"]):
+            raise UserError(
+                f"{path}: experiment name {experiment['name']!r} cannot be a file name: "
+                "use letters, digits, '-' and '_'"
+            )
+    return manifest
+
+
+def read_study(manifest: Path | str, tables: Path | str) -> Study:
+    """A manifest and the folder ``tables/``; raises UserError for what is missing or damaged."""
+    content, tables = read_manifest(manifest), Path(tables)
+    return Study(
+        manifest=content,
+        experiments=tuple(
+            Experiment(
+                name=item["name"],
+                title=item["title"],
+                caption=item.get("caption") or "",
+                fold=item["fold"],
+                rows=_read(tables / f"{item['name']}.csv", CELL_COLUMNS),
+                cells={cell["id"]: cell for cell in item["cells"]},
+                references=item.get("reference") or {},
+            )
+            for item in content["experiments"]
+        ),
+        runs=_read(tables / "runs.csv", RUN_COLUMNS),
+        language_models=_read(tables / "language_models.csv", LANGUAGE_MODEL_COLUMNS),
+        epochs=_read(tables / "epochs.csv", EPOCH_COLUMNS),
+    )
+
+
+def _read(path: Path, columns: Iterable[str]) -> tuple[Row, ...]:
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, restval="")
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            if missing:
+                raise UserError(f"{path}: no column {', '.join(missing)}: make the tables again")
+            return tuple(reader)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file: make the tables first") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not a CSV table ({error}): make the tables again") from error
+
+
+def number(row: Row, column: str) -> float | None:
+    """A value as a number; None where the cell is empty or the column absent."""
+    text = row.get(column) or ""
+    try:
+        value = float(text) if text else math.nan
+    except ValueError as error:
+        raise UserError(f"column {column}: {text!r} is not a number") from error
+    return None if math.isnan(value) else value

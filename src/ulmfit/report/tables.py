@@ -1,0 +1,61 @@
+"""Markdown of every table of a study, beside its CSV."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from ulmfit.report.results import read_study
+from ulmfit.report.sheets import Line, Sheet, experiment_sheet, language_model_sheet
+from ulmfit.store.files import write_text
+
+
+def make_markdown(manifest: Path | str, tables: Path | str) -> list[Path]:
+    """Write ``<experiment>.md`` for each experiment and ``language_models.md`` into ``tables``.
+
+    ``tables`` holds the CSV tables that the stage `evaluate` wrote. Returns the files written, in
+    the order of the manifest; raises UserError if a table is missing or damaged.
+    """
+    study = read_study(manifest, tables)
+    sheets = [experiment_sheet(study, experiment) for experiment in study.experiments]
+    if study.language_models:
+        sheets.append(language_model_sheet(study))
+    written = []
+    for sheet in sheets:
+        path = Path(tables) / f"{sheet.name}.md"
+        write_text(path, markdown(sheet))
+        written.append(path)
+    return written
+
+
+def markdown(sheet: Sheet) -> str:
+    """A sheet as a GitHub-flavoured Markdown table with title, caption and notes."""
+    lines = [
+        f"### {escape(sheet.title)}",
+        "",
+        escape(sheet.caption),
+        "",
+        _row(column.heading for column in sheet.columns),
+        _row("---:" if column.numeric else "---" for column in sheet.columns),
+        *(_markdown_line(line) for group in sheet.groups for line in group),
+    ]
+    for note in sheet.notes:
+        lines += ["", escape(note)]
+    return "\n".join(lines) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is: one line, no markup, no HTML, no table border."""
+    text = " ".join(text.split())
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", text)
+
+
+def _markdown_line(line: Line) -> str:
+    texts = [escape(cell.text) for cell in line.cells]
+    return _row(f"**{text}**" if line.strong and text else text for text in texts)
+
+
+def _row(texts: Iterable[str]) -> str:
+    return "| " + " | ".join(texts) + " |"

@@ -1,0 +1,269 @@
+"""A study with everything at once: many variants, long and hostile titles, two data sets, no order.
+
+Written as the files that the stage `evaluate` would write, with numbers from a seeded generator;
+the tables' columns are those of the shared invented study.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ulmfit.evaluate.experiments import CELL_COLUMNS
+from ulmfit.evaluate.tables import EPOCH_COLUMNS, LANGUAGE_MODEL_COLUMNS, RUN_COLUMNS
+from ulmfit.store.files import digest, write_json
+
+HOSTILE = "<script>alert('x')</script> & \"quotes\" $x_1$ | pipe"
+VARIANTS = {
+    "ulmfit": "ULMFiT",
+    "full": "All layers at once, constant rate",
+    "full-discr": "All layers at once, discriminative rates",
+    "last": "Only the last layer",
+    "chain-thaw": "Chain-thaw",
+    "freez": "Gradual unfreezing",
+    "freez-discr": "Gradual unfreezing, discriminative rates",
+    "freez-stlr": "Gradual unfreezing, slanted triangular rates",
+    "freez-cos": "Gradual unfreezing, cosine",
+    "from-scratch": "From scratch",
+    "hostile": HOSTILE,
+}
+READINGS = (("word", "fwd"), ("word", "bwd"), ("subword", "fwd"))
+DATASETS = {"imdb": 25_000, "trec-6": 500}
+SIZES: tuple[int | str, ...] = (100, 500, "all")
+
+
+def write_crowded_study(results: Path, seeds: int = 3, epochs: int = 12) -> Path:
+    """Write manifest, tables, cards, sources and counts; return the manifest."""
+    return _Crowd(results, seeds, epochs).write()
+
+
+class _Crowd:
+    def __init__(self, results: Path, seeds: int, epochs: int) -> None:
+        self.results, self.seeds, self.epochs = results, seeds, epochs
+        self.generator = np.random.default_rng(3)
+        self.runs: list[dict[str, Any]] = []
+        self.rows: dict[str, list[dict[str, Any]]] = {"runs": [], "epochs": [], "models": []}
+        self.errors: dict[tuple[Any, ...], float] = {}
+
+    def write(self) -> Path:
+        for name, dataset in itertools.product(VARIANTS, DATASETS):
+            readings = READINGS if name == "ulmfit" else READINGS[:1]
+            for (tokenizer, direction), size in itertools.product(readings, SIZES):
+                for seed in range(self.seeds):
+                    self._run(name, dataset, tokenizer, direction, size, seed)
+        models = self._language_models()
+        experiments = [
+            self._experiment("classifier-finetuning", list(VARIANTS), READINGS[:1], ["all"]),
+            self._experiment("readings", ["ulmfit"], READINGS, ["all"]),
+            self._experiment("low-shot", ["ulmfit", "full", "from-scratch"], READINGS[:1], SIZES),
+        ]
+        write_json(
+            self.results / "manifest.json",
+            {
+                "study": "crowded",
+                "title": f"A crowded study {HOSTILE}",
+                "description": f"Everything at once. {HOSTILE}",
+                "config": {"study": "crowded", "note": HOSTILE},
+                "seeds": {
+                    "pretrain": "one",
+                    "finetune": "varies",
+                    "statement": "One pretraining seed; the others vary together.",
+                },
+                "texts": {
+                    name: {
+                        "role": "dataset",
+                        "source": f"data/{name}/source.json",
+                        "folds": f"data/{name}/folds.json",
+                    }
+                    for name in DATASETS
+                },
+                "language_models": models,
+                "runs": self.runs,
+                "experiments": experiments,
+            },
+        )
+        for name, n in DATASETS.items():
+            folder = self.results / "data" / name
+            write_json(
+                folder / "source.json",
+                {
+                    "name": name,
+                    "licence": "free for research",
+                    "versions": {"numpy": "2.4.6"},
+                    "counts": {"documents": 4 * n},
+                    "sha256": "f" * 64,
+                    "example": HOSTILE,
+                },
+            )
+            write_json(folder / "folds.json", {"folds": {"fit": n, "report": n}, "classes": ["a"]})
+        tables = self.results / "tables"
+        _write(tables / "runs.csv", RUN_COLUMNS, self.rows["runs"])
+        _write(tables / "epochs.csv", EPOCH_COLUMNS, self.rows["epochs"])
+        _write(tables / "language_models.csv", LANGUAGE_MODEL_COLUMNS, self.rows["models"])
+        return self.results / "manifest.json"
+
+    def _run(
+        self, name: str, dataset: str, tokenizer: str, direction: str, size: int | str, seed: int
+    ) -> None:
+        path = f"clf/{dataset}/{name}/{tokenizer}/{direction}/n{size}/s0-{seed}-{seed}"
+        keys = {
+            "variant": name,
+            "title": VARIANTS[name],
+            "kind": "model",
+            "dataset": dataset,
+            "tokenizer": tokenizer,
+            "direction": direction,
+            "n_labelled": size,
+            "seed": seed,
+            "path": path,
+        }
+        place = list(VARIANTS).index(name)
+        level = 0.06 + 0.006 * place + 0.04 * (2 - SIZES.index(size)) + 0.1 * (name[:4] == "from")
+        error = level + 0.004 * self.generator.normal()
+        self.errors[(name, dataset, tokenizer, direction, size, seed)] = error
+        self.runs.append({**keys, "id": path})
+        recipe = {"epochs": self.epochs, "optimizer": {"lr": 0.01, "layer_decay": 1 + 0.1 * place}}
+        card = {
+            "stage": "classify",
+            "recipe": recipe,
+            "recipe_digest": digest(recipe),
+            "parents": [],
+            "device": "cuda",
+            "device_name": "Invented GPU",
+            "commit": "a" * 40,
+            "dirty": True,
+            "wall_s": 100.0,
+            "cpu_s": 90.0,
+            "peak_memory_mib": 900.0,
+            "weights_sha256": digest(path),
+        }
+        write_json(self.results / path / "card.json", card)
+        n = DATASETS[dataset]
+        for fold in ("select", "report"):
+            errors = round(error * n)
+            self.rows["runs"].append(
+                {**keys, **card, "fold": fold, "n": n, "errors": errors, "error": errors / n}
+                | {"macro_f1": 1 - error}
+            )
+        for epoch in range(1, self.epochs + 1):
+            value = error + 0.2 / epoch + 0.003 * self.generator.normal()
+            line = {**keys, "kind": "classifier", "training": "classify", "epoch": epoch}
+            self.rows["epochs"].append({**line, "select_error": value})
+
+    def _language_models(self) -> list[dict[str, Any]]:
+        models = []
+        stages = [("pretrain", None, 1), *(("finetune", name, self.seeds) for name in DATASETS)]
+        for stage, dataset, seeds in stages:
+            names = ["ulmfit"] if dataset is None else ["ulmfit", "no-pretraining"]
+            for name, (tokenizer, direction) in itertools.product(names, READINGS):
+                for seed in range(seeds):
+                    path = f"lm/{stage}/{dataset}/{name}/{tokenizer}/{direction}/s{seed}"
+                    model = {
+                        "stage": stage,
+                        "name": name,
+                        "dataset": dataset,
+                        "corpus": "wikitext-103",
+                        "tokenizer": tokenizer,
+                        "direction": direction,
+                        "n_text": "all",
+                        "seed": seed,
+                        "path": path,
+                    }
+                    models.append(model)
+                    self._language_model(model)
+        return models
+
+    def _language_model(self, model: dict[str, Any]) -> None:
+        start = 60_000.0 if model["dataset"] is None or model["name"] != "ulmfit" else 180.0
+        end = {"fwd": 60.0, "bwd": 63.0}[model["direction"]] + 30 * (model["name"] != "ulmfit")
+        for epoch in range(5):
+            value = start if epoch == 0 else end * (1 + 0.6 / epoch) + self.generator.normal()
+            line = {**model, "kind": "lm", "training": model["stage"], "variant": model["name"]}
+            self.rows["epochs"].append({**line, "epoch": epoch, "valid_perplexity": value})
+        self.rows["models"].append(
+            {
+                **model,
+                "valid_perplexity_before": start,
+                "valid_perplexity": value,
+                "valid_accuracy": 0.31,
+                "epochs": 4,
+                "cpu_s": 4000.0,
+                "tokens_per_s": 8123.4,
+                "device": "cuda",
+            }
+        )
+
+    def _experiment(
+        self, name: str, variants: list[str], readings: Any, sizes: Any
+    ) -> dict[str, Any]:
+        cells, rows, references = [], [], {}
+        for dataset, size in itertools.product(DATASETS, sizes):
+            base = self._mean("ulmfit", dataset, "word", "fwd", size)
+            references[f"{dataset}/{size}"] = f"{dataset}/ulmfit/word/fwd/{size}"
+            for variant, (tokenizer, direction) in itertools.product(variants, readings):
+                cell = {
+                    "id": f"{dataset}/{variant}/{tokenizer}/{direction}/{size}",
+                    "title": VARIANTS[variant],
+                    "variant": variant,
+                    "dataset": dataset,
+                    "tokenizer": tokenizer,
+                    "direction": direction,
+                    "n_labelled": size,
+                    "kind": "model",
+                    "published": {"imdb": 5.0, "ag": 5.38} if variant == "ulmfit" else None,
+                    "runs": [],
+                    "among": None,
+                }
+                cells.append(cell)
+                error = self._mean(variant, dataset, tokenizer, direction, size)
+                row = {
+                    **cell,
+                    "cell": cell["id"],
+                    "seeds": self.seeds,
+                    "n": DATASETS[dataset],
+                    "error": error,
+                    "error_low": error - 0.01,
+                    "error_high": error + 0.01,
+                    "published": None,
+                }
+                if cell["id"] != references[f"{dataset}/{size}"]:
+                    difference = error - base
+                    clear = abs(difference) > 0.01
+                    row |= {
+                        "difference": difference,
+                        "difference_low": difference - 0.01,
+                        "difference_high": difference + 0.01,
+                        "p": 0.0001 if clear else 0.4,
+                        "p_holm": 0.0005 if clear else 1.0,
+                        "verdict": "not distinguished"
+                        if not clear
+                        else ("worse" if difference > 0 else "better"),
+                    }
+                rows.append(row)
+        _write(self.results / "tables" / f"{name}.csv", CELL_COLUMNS, rows)
+        return {
+            "name": name,
+            "title": name.capitalize().replace("-", " "),
+            "caption": f"Invented. {HOSTILE}",
+            "fold": "report",
+            "reference": references,
+            "cells": cells,
+        }
+
+    def _mean(
+        self, name: str, dataset: str, tokenizer: str, direction: str, size: int | str
+    ) -> float:
+        keys = (name, dataset, tokenizer, direction, size)
+        return sum(self.errors[(*keys, seed)] for seed in range(self.seeds)) / self.seeds
+
+
+def _write(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
