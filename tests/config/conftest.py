@@ -26,7 +26,7 @@ VARIANTS = {
     "no-pretraining": {"pretrain": "none"},
     "no-finetuning": {"finetune": "none"},
     "from-scratch": {"pretrain": "none", "finetune": "none", "classify": "full"},
-    "tfidf": {"baseline": "tfidf-lr"},
+    "tfidf": {"baseline": "tfidf"},
 }
 
 

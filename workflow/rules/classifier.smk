@@ -13,19 +13,19 @@ rule classify:
         f"<logs>/{paths.CLASSIFIER}.log",
     benchmark:
         f"<benchmarks>/{paths.CLASSIFIER}.tsv"
-    message:
-        "Train the classifier {wildcards.classify} on {wildcards.n_labelled} labels of {wildcards.dataset} (LM {wildcards.pretrain}/{wildcards.finetune}, {wildcards.tokenizer}, {wildcards.direction})"
-    params:
-        recipe=recipe("classify"),
-        code=CODE_VERSIONS["classify"],
+    priority: 10
+    conda:
+        "../../envs/train.yaml"
     threads: threads_of("classify")
     resources:
         gpu=gpus,
         mem_mb=growing(4000),
         runtime=growing(720),
-    priority: 10
-    conda:
-        "../../envs/train.yaml"
+    params:
+        recipe=recipe("classify"),
+        code=CODE_VERSIONS["classify"],
+    message:
+        "Train the classifier {wildcards.classify} on {wildcards.n_labelled} labels of {wildcards.dataset} (LM {wildcards.pretrain}/{wildcards.finetune}, {wildcards.tokenizer}, {wildcards.direction})"
     shell:
         "python -m ulmfit classify --recipe {params.recipe:q} --tokens {input.tokens}"
         " --initial {input.initial} --direction {wildcards.direction} --n-labelled {wildcards.n_labelled}"
@@ -47,17 +47,17 @@ rule predict_test:
         f"<logs>/{paths.CLASSIFIER}/test.log",
     benchmark:
         f"<benchmarks>/{paths.CLASSIFIER}/test.tsv"
-    message:
-        "Predict the sealed test fold of {wildcards.dataset} with {wildcards.classify} (seed {wildcards.classify_seed})"
-    params:
-        code=CODE_VERSIONS["predict"],
+    conda:
+        "../../envs/train.yaml"
     threads: threads_of("classify")
     resources:
         gpu=gpus,
         mem_mb=growing(4000),
         runtime=growing(120),
-    conda:
-        "../../envs/train.yaml"
+    params:
+        code=CODE_VERSIONS["predict"],
+    message:
+        "Predict the sealed test fold of {wildcards.dataset} with {wildcards.classify} (seed {wildcards.classify_seed})"
     shell:
         "python -m ulmfit predict --weights {input.weights} --tokens {input.tokens} --fold test"
         " --output {output} > {log} 2>&1"

@@ -247,7 +247,9 @@ FACT_TABLES = ("runs", "language_models", "epochs", "confusion")
 
 # The study as the stage `manifest` reads it; where jobs run and data lie is none of its business.
 STUDY_VALUES = {
-    name: value for name, value in config.items() if name not in ("device", "data_mirror")
+    name: value
+    for name, value in config.items()
+    if name not in ("device", "data_mirror")
 }
 REGISTRIES = [
     os.path.relpath(SOURCE_FOLDER / "config" / f"{name}.yaml")

@@ -6,19 +6,19 @@ rule documents:
         "<logs>/data/{text}/documents.log",
     benchmark:
         "<benchmarks>/data/{text}/documents.tsv"
-    message:
-        "Read the documents of {wildcards.text}"
-    params:
-        source=text_source,
-        options=text_options,
-        code=CODE_VERSIONS["documents"],
+    priority: 20
+    conda:
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
         runtime=growing(60),
-    priority: 20
-    conda:
-        "../../envs/data.yaml"
+    params:
+        source=text_source,
+        options=text_options,
+        code=CODE_VERSIONS["documents"],
+    message:
+        "Read the documents of {wildcards.text}"
     shell:
         "python -m ulmfit documents --source {params.source} --options {params.options:q}"
         " --output {output.documents} --provenance {output.source}"
@@ -35,19 +35,19 @@ rule folds:
         "<logs>/data/{text}/folds.log",
     benchmark:
         "<benchmarks>/data/{text}/folds.tsv"
-    message:
-        "Divide {wildcards.text} into folds"
-    params:
-        options=fold_options,
-        seed=PLAN.study.split_seed,
-        code=CODE_VERSIONS["folds"],
+    priority: 20
+    conda:
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),
-    priority: 20
-    conda:
-        "../../envs/data.yaml"
+    params:
+        options=fold_options,
+        seed=PLAN.study.split_seed,
+        code=CODE_VERSIONS["folds"],
+    message:
+        "Divide {wildcards.text} into folds"
     shell:
         "python -m ulmfit folds --documents {input.documents} --options {params.options:q}"
         " --split-seed {params.seed} --output {output.folds} --summary {output.counts}"

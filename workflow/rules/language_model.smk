@@ -10,19 +10,19 @@ rule pretrain:
         f"<logs>/{paths.PRETRAINED}.log",
     benchmark:
         f"<benchmarks>/{paths.PRETRAINED}.tsv"
-    message:
-        "Pretrain on {wildcards.corpus}: {wildcards.tokenizer}, {wildcards.direction}, recipe {wildcards.pretrain}"
-    params:
-        recipe=recipe("pretrain"),
-        code=CODE_VERSIONS["pretrain"],
+    priority: 30
+    conda:
+        "../../envs/train.yaml"
     threads: threads_of("pretrain")
     resources:
         gpu=gpus,
         mem_mb=growing(4000),
         runtime=growing(1440),
-    priority: 30
-    conda:
-        "../../envs/train.yaml"
+    params:
+        recipe=recipe("pretrain"),
+        code=CODE_VERSIONS["pretrain"],
+    message:
+        "Pretrain on {wildcards.corpus}: {wildcards.tokenizer}, {wildcards.direction}, recipe {wildcards.pretrain}"
     shell:
         "python -m ulmfit pretrain --recipe {params.recipe:q} --tokens {input.tokens}"
         " --direction {wildcards.direction} --seed {wildcards.pretrain_seed}"
@@ -43,19 +43,19 @@ rule finetune:
         f"<logs>/{paths.FINETUNED}.log",
     benchmark:
         f"<benchmarks>/{paths.FINETUNED}.tsv"
-    message:
-        "Fine-tune the language model on {wildcards.dataset}: {wildcards.tokenizer}, {wildcards.direction}, recipe {wildcards.finetune}"
-    params:
-        recipe=recipe("finetune"),
-        code=CODE_VERSIONS["finetune"],
+    priority: 20
+    conda:
+        "../../envs/train.yaml"
     threads: threads_of("finetune")
     resources:
         gpu=gpus,
         mem_mb=growing(4000),
         runtime=growing(1440),
-    priority: 20
-    conda:
-        "../../envs/train.yaml"
+    params:
+        recipe=recipe("finetune"),
+        code=CODE_VERSIONS["finetune"],
+    message:
+        "Fine-tune the language model on {wildcards.dataset}: {wildcards.tokenizer}, {wildcards.direction}, recipe {wildcards.finetune}"
     shell:
         "python -m ulmfit finetune --recipe {params.recipe:q} --tokens {input.tokens}"
         " --initial {input.initial} --direction {wildcards.direction} --n-text {wildcards.n_text}"

@@ -7,18 +7,18 @@ rule manifest:
         "<logs>/manifest.log",
     benchmark:
         "<benchmarks>/manifest.tsv"
-    message:
-        "Write down what the study plans"
-    params:
-        study=canonical_json(STUDY_VALUES),
-        code=CODE_VERSIONS["tables"],
     localrule: True
+    conda:
+        "../../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=growing(500),
         runtime=growing(10),
-    conda:
-        "../../envs/report.yaml"
+    params:
+        study=canonical_json(STUDY_VALUES),
+        code=CODE_VERSIONS["tables"],
+    message:
+        "Write down what the study plans"
     shell:
         "python -m ulmfit manifest --study {params.study:q} --registries {input.registries}"
         " --output {output} > {log} 2>&1"
@@ -35,17 +35,17 @@ rule before_test:
         "<logs>/tables/before_test.log",
     benchmark:
         "<benchmarks>/tables/before_test.tsv"
-    message:
-        "Write down every run before the test fold is opened"
-    params:
-        code=CODE_VERSIONS["tables"],
     localrule: True
+    conda:
+        "../../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000),
         runtime=growing(30),
-    conda:
-        "../../envs/report.yaml"
+    params:
+        code=CODE_VERSIONS["tables"],
+    message:
+        "Write down every run before the test fold is opened"
     shell:
         "python -m ulmfit before-test --manifest {input.manifest} --output {output} > {log} 2>&1"
 
@@ -66,17 +66,17 @@ rule tables:
         "<logs>/tables/tables.log",
     benchmark:
         "<benchmarks>/tables/tables.tsv"
-    message:
-        "Make the tables: means, intervals, comparisons"
-    params:
-        code=CODE_VERSIONS["tables"],
     localrule: True
+    conda:
+        "../../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
         runtime=growing(60),
-    conda:
-        "../../envs/report.yaml"
+    params:
+        code=CODE_VERSIONS["tables"],
+    message:
+        "Make the tables: means, intervals, comparisons"
     shell:
         "python -m ulmfit tables --manifest {input.manifest} --output {output[0]} > {log} 2>&1"
 
@@ -92,17 +92,17 @@ rule figures:
         "<logs>/figures.log",
     benchmark:
         "<benchmarks>/figures.tsv"
-    message:
-        "Draw the figures"
-    params:
-        code=CODE_VERSIONS["figures"],
     localrule: True
+    conda:
+        "../../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000),
         runtime=growing(30),
-    conda:
-        "../../envs/report.yaml"
+    params:
+        code=CODE_VERSIONS["figures"],
+    message:
+        "Draw the figures"
     shell:
         "python -m ulmfit figures --manifest {input.manifest} --tables {input.tables[0]}"
         " --output {output.list} > {log} 2>&1"
@@ -128,17 +128,17 @@ rule report:
         "<logs>/report.log",
     benchmark:
         "<benchmarks>/report.tsv"
-    message:
-        "Write the report"
-    params:
-        code=CODE_VERSIONS["report"],
     localrule: True
+    conda:
+        "../../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000),
         runtime=growing(30),
-    conda:
-        "../../envs/report.yaml"
+    params:
+        code=CODE_VERSIONS["report"],
+    message:
+        "Write the report"
     shell:
         "python -m ulmfit report --manifest {input.manifest} --provenance {output.provenance}"
         " --output {output.report} > {log} 2>&1"

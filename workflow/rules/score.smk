@@ -10,17 +10,17 @@ rule score:
         f"<logs>/{paths.CLASSIFIER}/score.log",
     benchmark:
         f"<benchmarks>/{paths.CLASSIFIER}/score.tsv"
-    message:
-        "Score {wildcards.classify} on {wildcards.dataset} (seed {wildcards.classify_seed})"
-    params:
-        fold="report",
-        code=CODE_VERSIONS["score"],
+    conda:
+        "../../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000),
         runtime=growing(30),
-    conda:
-        "../../envs/report.yaml"
+    params:
+        fold="report",
+        code=CODE_VERSIONS["score"],
+    message:
+        "Score {wildcards.classify} on {wildcards.dataset} (seed {wildcards.classify_seed})"
     shell:
         "python -m ulmfit score --probabilities {input.probabilities} --cards {input.cards}"
         " --documents {input.documents} --fold {params.fold}"
@@ -39,11 +39,11 @@ use rule score as score_test with:
         f"<logs>/{paths.CLASSIFIER}/test/score.log",
     benchmark:
         f"<benchmarks>/{paths.CLASSIFIER}/test/score.tsv"
-    message:
-        "Score {wildcards.classify} on the test fold of {wildcards.dataset} (seed {wildcards.classify_seed})"
     params:
         fold="test",
         code=CODE_VERSIONS["score"],
+    message:
+        "Score {wildcards.classify} on the test fold of {wildcards.dataset} (seed {wildcards.classify_seed})"
 
 
 def member_files(file):
@@ -84,11 +84,11 @@ use rule score as ensemble_test with:
         f"<logs>/{paths.ENSEMBLE}/test.log",
     benchmark:
         f"<benchmarks>/{paths.ENSEMBLE}/test.tsv"
-    message:
-        "Average the members of {wildcards.ensemble} on the test fold of {wildcards.dataset} (seed {wildcards.seed})"
     params:
         fold="test",
         code=CODE_VERSIONS["score"],
+    message:
+        "Average the members of {wildcards.ensemble} on the test fold of {wildcards.dataset} (seed {wildcards.seed})"
 
 
 rule baseline:
@@ -102,17 +102,17 @@ rule baseline:
         f"<logs>/{paths.BASELINE}.log",
     benchmark:
         f"<benchmarks>/{paths.BASELINE}.tsv"
-    message:
-        "Fit the baseline {wildcards.baseline} on {wildcards.n_labelled} labels of {wildcards.dataset}"
-    params:
-        fold="report",
-        code=CODE_VERSIONS["baseline"],
+    conda:
+        "../../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
         runtime=growing(120),
-    conda:
-        "../../envs/report.yaml"
+    params:
+        fold="report",
+        code=CODE_VERSIONS["baseline"],
+    message:
+        "Fit the baseline {wildcards.baseline} on {wildcards.n_labelled} labels of {wildcards.dataset}"
     shell:
         "python -m ulmfit baseline --name {wildcards.baseline} --documents {input.documents}"
         " --folds {input.folds} --n-labelled {wildcards.n_labelled} --fold {params.fold}"
@@ -131,8 +131,8 @@ use rule baseline as baseline_test with:
         f"<logs>/{paths.BASELINE}/test.log",
     benchmark:
         f"<benchmarks>/{paths.BASELINE}/test.tsv"
-    message:
-        "Fit the baseline {wildcards.baseline} and predict the sealed test fold of {wildcards.dataset}"
     params:
         fold="test",
         code=CODE_VERSIONS["baseline"],
+    message:
+        "Fit the baseline {wildcards.baseline} and predict the sealed test fold of {wildcards.dataset}"

@@ -19,18 +19,18 @@ rule tokenizer:
         f"<logs>/{paths.TOKENIZER}.log",
     benchmark:
         f"<benchmarks>/{paths.TOKENIZER}.tsv"
-    message:
-        "Make the tokenizer {wildcards.tokenizer} (trained on: {wildcards.trained_on})"
-    params:
-        recipe=recipe("tokenizer"),
-        code=CODE_VERSIONS["tokenizer"],
+    priority: 20
+    conda:
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=growing(4000),
         runtime=growing(60),
-    priority: 20
-    conda:
-        "../../envs/data.yaml"
+    params:
+        recipe=recipe("tokenizer"),
+        code=CODE_VERSIONS["tokenizer"],
+    message:
+        "Make the tokenizer {wildcards.tokenizer} (trained on: {wildcards.trained_on})"
     shell:
         "python -m ulmfit tokenizer --recipe {params.recipe:q} --documents {input.documents}"
         " --folds {input.folds} --output {output} --threads {threads} > {log} 2>&1"
@@ -47,17 +47,17 @@ rule tokens:
         f"<logs>/{paths.TOKENS}.log",
     benchmark:
         f"<benchmarks>/{paths.TOKENS}.tsv"
-    message:
-        "Tokenize {wildcards.text} with {wildcards.tokenizer}"
-    params:
-        code=CODE_VERSIONS["tokens"],
+    priority: 20
+    conda:
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
         runtime=growing(240),
-    priority: 20
-    conda:
-        "../../envs/data.yaml"
+    params:
+        code=CODE_VERSIONS["tokens"],
+    message:
+        "Tokenize {wildcards.text} with {wildcards.tokenizer}"
     shell:
         "python -m ulmfit tokens --tokenizer {input.tokenizer} --documents {input.documents}"
         " --folds {input.folds} --output {output[0]} --threads {threads} > {log} 2>&1"

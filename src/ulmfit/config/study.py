@@ -92,7 +92,9 @@ class Variant:
     finetune_text: Literal["all", "labelled"] = key(
         "all", "Text of LM fine-tuning: all training text, or that of the labelled documents only."
     )
-    baseline: str | None = key(None, "Name of a baseline that is no language model.")
+    baseline: Literal["tfidf"] | None = key(
+        None, "A baseline that is no language model: `tfidf`, with logistic regression."
+    )
 
 
 @dataclass(frozen=True)
