@@ -86,9 +86,9 @@ def train_tfidf(
     try:
         grid = TfidfOptions(**options)
     except TypeError as error:
-        raise UserError(f"options of the baseline tfidf-lr: {error}") from error
+        raise UserError(f"options of the baseline tfidf: {error}") from error
     if len(set(fit.label.tolist())) < 2:
-        raise UserError("the baseline tfidf-lr needs labelled documents of at least two classes")
+        raise UserError("the baseline tfidf needs labelled documents of at least two classes")
     best: tuple[float, float] | None = None
     for min_df, strength in product(grid.min_df, grid.C):
         candidate = _fit_tfidf(fit, classes, grid, min_df, strength)
@@ -109,7 +109,7 @@ def _fit_tfidf(
     try:
         features = vectorizer.fit_transform(fit.text)
     except ValueError as error:
-        raise UserError(f"the baseline tfidf-lr with min_df {min_df}: {error}") from error
+        raise UserError(f"the baseline tfidf with min_df {min_df}: {error}") from error
     model = LogisticRegression(C=strength, max_iter=grid.max_iter).fit(features, fit.label)
 
     def predict(text: list[str]) -> NDArray[np.float64]:
@@ -121,7 +121,7 @@ def _fit_tfidf(
     return predict
 
 
-BASELINES: dict[str, Baseline] = {"tfidf-lr": train_tfidf}
+BASELINES: dict[str, Baseline] = {"tfidf": train_tfidf}
 
 
 def baseline(
