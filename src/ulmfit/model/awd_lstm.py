@@ -130,15 +130,22 @@ class AWDLSTM(nn.Module):
             ),
         )
 
+    def embed(self, ids: Tensor, masks: Masks) -> Tensor:
+        """Rows of the embedding (time, batch, embedding) after embedding and input dropout.
+
+        Only the masks of the rows in use are looked up; the matrix is never copied.
+        """
+        values = F.embedding(ids, self.embedding)
+        if masks.rows is not None:
+            values = values * masks.rows[ids].unsqueeze(-1)
+        return apply(masks.input, values)
+
     def forward(self, ids: Tensor, state: State, masks: Masks) -> tuple[Tensor, Tensor, State]:
         """Outputs of the last layer without and with output dropout, and the state at the end.
 
         ``ids`` (time, batch) integers; both outputs (time, batch, embedding).
         """
-        values = F.embedding(ids, self.embedding)
-        if masks.rows is not None:
-            values = values * masks.rows[ids].unsqueeze(-1)
-        values = apply(masks.input, values)
+        values = self.embed(ids, masks)
         after = []
         layers = self._layers()
         for k, lstm in enumerate(layers):
