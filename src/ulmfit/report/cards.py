@@ -56,8 +56,17 @@ def ancestry(trained: Trained, every: list[Trained]) -> Iterator[Trained]:
         yield current
         seen.add(current.path)
         parents = current.card.get("parents") or []
-        current = next((found for parent in parents if (found := by_weights.get(
-            parent.get("weights_sha256")) or _at(parent.get("path", ""), every))), None)
+        current = next(
+            (
+                found
+                for parent in parents
+                if (
+                    found := by_weights.get(parent.get("weights_sha256"))
+                    or _at(parent.get("path", ""), every)
+                )
+            ),
+            None,
+        )
 
 
 def _at(path: str, every: list[Trained]) -> Trained | None:

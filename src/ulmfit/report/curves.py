@@ -52,7 +52,9 @@ def curve_plot(panels: Sequence[Panel], value: str, *, log: bool = False) -> Fig
     columns = 1 if len(panels) == 1 else 2
     rows = -(-len(panels) // columns)
     wide = 34 if columns == 1 else 18
-    labels = [[drawing.wrap(item.label, wide, lines=3) for item in panel.series] for panel in panels]
+    labels = [
+        [drawing.wrap(item.label, wide, lines=3) for item in panel.series] for panel in panels
+    ]
     named = max(drawing.text_width(text, drawing.SMALL) for group in labels for text in group)
     column = (drawing.WIDTH - GAP * (columns - 1)) / columns
     plot = column - LEFT - named - drawing.LEADER - drawing.MARGIN
@@ -64,7 +66,13 @@ def curve_plot(panels: Sequence[Panel], value: str, *, log: bool = False) -> Fig
         left = LEFT + (index % columns) * (column + GAP)
         top = (index // columns) * tall
         drawing.add_text(
-            figure, left - LEFT + drawing.MARGIN, top + 0.04, titles[index], va="top", weight="bold", linespacing=1.2
+            figure,
+            left - LEFT + drawing.MARGIN,
+            top + 0.04,
+            titles[index],
+            va="top",
+            weight="bold",
+            linespacing=1.2,
         )
         axes = drawing.add_axes(figure, left, top + title, plot, TALL)
         _lines(axes, panel.series)

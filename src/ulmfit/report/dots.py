@@ -138,10 +138,16 @@ def _panel(
 
 def _header(figure: Figure, group: Sequence[Row], top: float, several: bool) -> None:
     n = wording.span({number(row, "n") or 0.0 for row in group}, "document")
-    text = f"{group[0]['dataset']}, {wording.labels(group[0]['n_labelled'])} (n = {n})"
+    text = f"{group[0]['dataset']}, {wording.labels(group[0]['n_labelled'])} ({wording.N_IS}{n})"
     if several:
         drawing.add_text(
-            figure, drawing.MARGIN, top + HEADER - 0.07, text, va="bottom", weight="bold", size=drawing.SMALL
+            figure,
+            drawing.MARGIN,
+            top + HEADER - 0.07,
+            text,
+            va="bottom",
+            weight="bold",
+            size=drawing.SMALL,
         )
 
 
@@ -164,14 +170,16 @@ def _verdict(experiment: Experiment, row: Row) -> str:
 def _axis_label(experiment: Experiment) -> str:
     documents = {value for row in experiment.rows if (value := number(row, "n")) is not None}
     return (
-        f"Error on the {experiment.fold} fold (%), n = {wording.span(documents, 'document')}, "
+        f"Error on the {experiment.fold} fold (%), {wording.N_IS}{wording.span(documents, 'document')}, "
         f"{seeds(experiment.rows)}"
     )
 
 
 def seeds(rows: Sequence[Row]) -> str:
     """``3 seeds``: how many models stand behind each line, baselines aside."""
-    counts = [value for row in rows if (value := number(row, "seeds")) and row["kind"] != "baseline"]
+    counts = [
+        value for row in rows if (value := number(row, "seeds")) and row["kind"] != "baseline"
+    ]
     return wording.span(counts, "seed") or "no seeds"
 
 

@@ -48,14 +48,18 @@ def make_figures(manifest: Path | str, tables: Path | str, output: Path | str) -
     study, output = read_study(manifest, tables), Path(output)
     entries = []
     with drawing.settings():
-        for entry, figure in _figures(study):
+        for entry, figure in draw_figures(study):
             drawing.save(figure, output, entry.name)
             entries.append(entry)
     write_json(output / "figures.json", [asdict(entry) for entry in entries])
     return [output / f"{entry.name}.svg" for entry in entries]
 
 
-def _figures(study: Study) -> list[tuple[Entry, Figure]]:
+def draw_figures(study: Study) -> list[tuple[Entry, Figure]]:
+    """Every figure with its entry, in the order of the report; see :func:`make_figures`.
+
+    To be called within :func:`ulmfit.report.drawing.settings`.
+    """
     found = looks(study.variants())
     figures = []
     for experiment in study.experiments:
@@ -102,9 +106,7 @@ def _labels(experiment: Experiment, found: Mapping[str, Look]) -> list[tuple[Ent
     return [(entry, size_plot(experiment, found))]
 
 
-def _classifier_curves(
-    study: Study, found: Mapping[str, Look]
-) -> list[tuple[Entry, Figure]]:
+def _classifier_curves(study: Study, found: Mapping[str, Look]) -> list[tuple[Entry, Figure]]:
     """One figure a data set and number of labels, one panel an experiment."""
     from ulmfit.report.curves import curve_plot
 
@@ -127,7 +129,7 @@ def _classifier_curves(
             if (run["dataset"], run["fold"]) == (dataset, "select")
             and (value := number(run, "n")) is not None
         }
-        documents = f", n = {wording.span(n, 'document')}" if n else ""
+        documents = f", {wording.N_IS}{wording.span(n, 'document')}" if n else ""
         entry = Entry(
             _slug(f"curves-{dataset}-{n_labelled}"),
             "curves",
@@ -199,9 +201,7 @@ def _perplexity(study: Study, found: Mapping[str, Look]) -> list[tuple[Entry, Fi
     panels = []
     for stage, text, tokenizer in dict.fromkeys(keys):
         here = [
-            line
-            for line, key in zip(lines, keys, strict=True)
-            if key == (stage, text, tokenizer)
+            line for line, key in zip(lines, keys, strict=True) if key == (stage, text, tokenizer)
         ]
         several = len({line["direction"] for line in here}) > 1
         readings = list(dict.fromkeys((line["variant"], line["direction"]) for line in here))
@@ -209,7 +209,11 @@ def _perplexity(study: Study, found: Mapping[str, Look]) -> list[tuple[Entry, Fi
         for index, (name, direction) in enumerate(readings):
             earlier = [other for other, _ in readings[:index]].count(name)
             curves = _curves(
-                [line for line in here if (line["variant"], line["direction"]) == (name, direction)],
+                [
+                    line
+                    for line in here
+                    if (line["variant"], line["direction"]) == (name, direction)
+                ],
                 "valid_perplexity",
                 1.0,
             )
@@ -264,7 +268,7 @@ def _size(rows: Sequence[Row]) -> str:
     from ulmfit.report.dots import seeds
 
     n = {value for row in rows if (value := number(row, "n")) is not None}
-    return f"n = {wording.span(n, 'document')}, {seeds(rows)}"
+    return f"{wording.N_IS}{wording.span(n, 'document')}, {seeds(rows)}"
 
 
 def _with(text: str) -> str:

@@ -40,6 +40,8 @@ def looks(variants: Iterable[str]) -> dict[str, Look]:
     lines alone (in grey) tell 32 apart.
     """
     return {
-        name: Look(OKABE_ITO[index % len(OKABE_ITO)], MARKERS[index % len(MARKERS)], index + index // 8)
+        name: Look(
+            OKABE_ITO[index % len(OKABE_ITO)], MARKERS[index % len(MARKERS)], index + index // 8
+        )
         for index, name in enumerate(dict.fromkeys(variants))
     }

@@ -41,16 +41,24 @@ class Departure:
 
 @dataclass(frozen=True)
 class UsedRecipe:
-    """One distinct recipe: its digest, its stage, how many trainings used it, keys and meanings."""
+    """One distinct recipe: digest, stage, how many trainings used it and for whom, its rows.
+
+    A row is a dotted key, its value and its meaning.
+    """
 
     digest: str
     stage: str
     jobs: int
+    users: str
     rows: tuple[tuple[str, str, str], ...]
 
 
 def used_recipes(study: Study, results: Path) -> list[UsedRecipe]:
     """Every distinct recipe of the study's cards, stage by stage."""
+    users = {
+        **{model["path"]: str(model["name"]) for model in study.manifest["language_models"]},
+        **{run["path"]: str(run["title"]) for run in study.manifest["runs"]},
+    }
     found: dict[tuple[str, str], list[Trained]] = {}
     for trained in trainings(study.manifest, results):
         if trained.card.get("recipe"):
@@ -61,6 +69,7 @@ def used_recipes(study: Study, results: Path) -> list[UsedRecipe]:
             digest,
             wording.STAGES.get(stage, stage),
             len(group),
+            ", ".join(dict.fromkeys(users[item.path] for item in group)),
             tuple(
                 (key, value, _meanings(stage).get(key, ""))
                 for key, value in flatten(group[0].card["recipe"]).items()

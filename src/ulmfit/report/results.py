@@ -71,6 +71,10 @@ class Experiment:
         """The row whose models ``row`` shows: itself, unless it stands for one of several."""
         return next((other for other in self.rows if other["cell"] == row["chosen"]), row)
 
+    def among(self, row: Row) -> tuple[str, ...]:
+        """Cells of which ``row`` shows the one that was better on the select fold; mostly none."""
+        return tuple(self.cells.get(row["cell"], {}).get("among") or ())
+
 
 @dataclass(frozen=True)
 class Study:
@@ -84,7 +88,9 @@ class Study:
 
     def variants(self) -> list[str]:
         """Names of all variants, then of language models, in the order of the manifest."""
-        cells = (cell for experiment in self.manifest["experiments"] for cell in experiment["cells"])
+        cells = (
+            cell for experiment in self.manifest["experiments"] for cell in experiment["cells"]
+        )
         names = [cell["variant"] for cell in cells]
         names += [run["variant"] for run in self.manifest["runs"]]
         names += [model["name"] for model in self.manifest["language_models"]]

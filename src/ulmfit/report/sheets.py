@@ -25,10 +25,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A heading; numbers stand to the right."""
+    """A heading; numbers stand to the right, and only wide columns may break their lines."""
 
     heading: str
     numeric: bool = False
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,13 @@ def experiment_sheet(study: Study, experiment: Experiment) -> Sheet:
         columns += [
             (Column("Difference", True), _percent("difference", places, wording.points)),
             (Column("95 % interval", True), _interval("difference", places, sign=True)),
-            (Column("p", True), _p("p")),
             (Column("p (Holm)", True), _p("p_holm")),
             (Column("Verdict"), lambda row: _verdict(experiment, row)),
         ]
     if any(_published(experiment, row) for row in rows):
-        columns.append((Column("Published %", True), lambda row: Cell(_published(experiment, row))))
+        columns.append(
+            (Column("Published %", True, True), lambda row: Cell(_published(experiment, row)))
+        )
     return Sheet(
         name=experiment.name,
         title=experiment.title,

@@ -21,9 +21,7 @@ BEYOND = 2.5
 Line = tuple[str, Look, tuple[Row, ...]]
 
 
-def size_lines(
-    experiment: Experiment, looks: Mapping[str, Look]
-) -> dict[str, list[Line]]:
+def size_lines(experiment: Experiment, looks: Mapping[str, Look]) -> dict[str, list[Line]]:
     """Lines of at least two sizes, by data set; empty where there is only one size.
 
     A line that stands for the better of several others is left out where those are shown.
@@ -45,7 +43,9 @@ def size_lines(
         variants = [line[0]["variant"] for line in lines]
         panels[dataset] = [
             (title, looks[variant].reading(variants[:index].count(variant)), line)
-            for index, (title, variant, line) in enumerate(zip(titles, variants, lines, strict=True))
+            for index, (title, variant, line) in enumerate(
+                zip(titles, variants, lines, strict=True)
+            )
         ]
     return panels
 
@@ -57,7 +57,9 @@ def size_plot(experiment: Experiment, looks: Mapping[str, Look]) -> Figure:
         dataset: [drawing.wrap(title, 30, lines=3) for title, _, _ in lines]
         for dataset, lines in panels.items()
     }
-    named = max(drawing.text_width(text, drawing.SMALL) for group in labels.values() for text in group)
+    named = max(
+        drawing.text_width(text, drawing.SMALL) for group in labels.values() for text in group
+    )
     plot = drawing.WIDTH - LEFT - named - drawing.LEADER - drawing.MARGIN
     title = TITLE if len(panels) > 1 else 0.08
     tall = title + TALL + FOOTER
