@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from synthetic_results import SyntheticResults, write_synthetic_results
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from synthetic_tables import write_tables
 
+from synthetic_tables import write_tables
 from ulmfit.store.files import digest, write_json
 from ulmfit.store.tables import write_table
 

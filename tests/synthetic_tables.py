@@ -8,25 +8,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-RUN_COLUMNS = (
-    "dataset,tokenizer,direction,variant,n_labelled,seed,fold,n,errors,error,macro_f1,loss,wall_s,"
-    "tokens_per_s,peak_memory_mib,device,recipe_digest,path,kind,title,members"
-).split(",")
-CELL_COLUMNS = (
-    "dataset,n_labelled,variant,title,tokenizer,direction,seeds,n,error,error_low,error_high,"
-    "difference,difference_low,difference_high,p,p_holm,verdict,chosen,published,kind,cell"
-).split(",")
-LANGUAGE_MODEL_COLUMNS = (
-    "stage,name,dataset,corpus,tokenizer,direction,n_text,seed,valid_perplexity_before,"
-    "valid_perplexity,valid_loss,valid_accuracy,epochs,wall_s,cpu_s,tokens_per_s,peak_memory_mib,"
-    "device,recipe_digest,path"
-).split(",")
-EPOCH_COLUMNS = (
-    "kind,training,dataset,tokenizer,direction,variant,n_labelled,seed,epoch,stage,train_loss,"
-    "train_error,valid_loss,valid_perplexity,valid_accuracy,select_loss,select_error,lr,"
-    "tokens_per_s,wall_s,path"
-).split(",")
-CONFUSION_COLUMNS = "cell,dataset,n_labelled,variant,title,fold,label,predicted,count".split(",")
+RUN_COLUMNS = ["dataset", "tokenizer", "direction", "variant", "n_labelled", "seed", "fold", "n", "errors", "error", "macro_f1", "loss", "wall_s", "tokens_per_s", "peak_memory_mib", "device", "recipe_digest", "path", "kind", "title", "members"]
+CELL_COLUMNS = ["dataset", "n_labelled", "variant", "title", "tokenizer", "direction", "seeds", "n", "error", "error_low", "error_high", "difference", "difference_low", "difference_high", "p", "p_holm", "verdict", "chosen", "published", "kind", "cell"]
+LANGUAGE_MODEL_COLUMNS = ["stage", "name", "dataset", "corpus", "tokenizer", "direction", "n_text", "seed", "valid_perplexity_before", "valid_perplexity", "valid_loss", "valid_accuracy", "epochs", "wall_s", "cpu_s", "tokens_per_s", "peak_memory_mib", "device", "recipe_digest", "path"]
+EPOCH_COLUMNS = ["kind", "training", "dataset", "tokenizer", "direction", "variant", "n_labelled", "seed", "epoch", "stage", "train_loss", "train_error", "valid_loss", "valid_perplexity", "valid_accuracy", "select_loss", "select_error", "lr", "tokens_per_s", "wall_s", "path"]
+CONFUSION_COLUMNS = ["cell", "dataset", "n_labelled", "variant", "title", "fold", "label", "predicted", "count"]
 
 
 def write_tables(manifest_path: Path, results: Path, tables: Path) -> None:

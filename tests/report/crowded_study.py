@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from synthetic_tables import CELL_COLUMNS, EPOCH_COLUMNS, LANGUAGE_MODEL_COLUMNS, RUN_COLUMNS
 
+from synthetic_tables import CELL_COLUMNS, EPOCH_COLUMNS, LANGUAGE_MODEL_COLUMNS, RUN_COLUMNS
 from ulmfit.store.files import digest, write_json
 
 HOSTILE = "<script>alert('x')</script> & \"quotes\" $x_1$ | pipe"

@@ -101,7 +101,7 @@ class LanguageModel:
     bptt: int = key(70, "Time steps of truncated backpropagation.", ge=1)
     ar: float = key(2.0, "Activation regularisation (alpha).", ge=0)
     tar: float = key(1.0, "Temporal activation regularisation (beta).", ge=0)
-    min_steps: int = key(1, "Fewest updates; epochs are added until they are reached.", ge=1)
+    min_steps: int = key(1, "Fewest updates; epochs are multiplied until they are reached.", ge=1)
     precision: Literal["fp32"] = key("fp32", "Arithmetic of the training.")
     compute_threads: int = key(
         1, "CPU threads; part of the recipe because results depend on it.", ge=1
@@ -126,8 +126,8 @@ class Classifier:
     freezing: Literal["gradual", "none"] = key(
         "gradual", "Gradual unfreezing from the head down, or all groups at once."
     )
-    unfreeze_epochs: int = key(1, "Epochs of each unfreezing stage before all groups train.", ge=1)
-    epochs: int = key(50, "Epochs with all groups training.", ge=1)
+    unfreeze_epochs: int = key(1, "Epochs of each stage of gradual unfreezing but the last.", ge=1)
+    epochs: int = key(50, "Epochs in all, those of gradual unfreezing included.", ge=1)
     batch_size: int = key(64, "Documents a batch.", ge=2)
     bptt: int = key(70, "Time steps of a chunk (BPT3C).", ge=1)
     max_seq: int = key(
@@ -141,7 +141,7 @@ class Classifier:
     patience: int = key(0, "Epochs without improvement before training ends; 0 = never.", ge=0)
     validate_every: int = key(1, "Epochs between two validations on the select fold.", ge=1)
     min_steps: int = key(
-        1, "Fewest updates of a stage; epochs are added until they are reached.", ge=1
+        1, "Fewest updates; all epochs are multiplied until they are reached.", ge=1
     )
     precision: Literal["fp32"] = key("fp32", "Arithmetic of the training.")
     compute_threads: int = key(
@@ -171,3 +171,8 @@ def to_dict(recipe: Any) -> dict[str, Any]:
         for item in fields(recipe)
         for value in [getattr(recipe, item.name)]
     }
+
+
+def compute_threads(text: str) -> int:
+    """Threads that a recipe, given as JSON, computes with."""
+    return int(json.loads(text)["compute_threads"])

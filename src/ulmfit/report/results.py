@@ -20,22 +20,10 @@ from ulmfit.store.files import read_json
 Row = Mapping[str, str]
 """One line of a CSV table; an empty cell is an empty string."""
 
-CELL_COLUMNS = (
-    "cell dataset n_labelled variant title tokenizer direction kind seeds n error error_low "
-    "error_high difference difference_low difference_high p p_holm verdict chosen"
-).split()
-RUN_COLUMNS = (
-    "dataset tokenizer direction variant title kind n_labelled seed fold n errors error macro_f1 "
-    "recipe_digest path"
-).split()
-LANGUAGE_MODEL_COLUMNS = (
-    "stage name dataset corpus tokenizer direction n_text seed valid_perplexity_before "
-    "valid_perplexity valid_accuracy epochs cpu_s tokens_per_s device path"
-).split()
-EPOCH_COLUMNS = (
-    "kind training dataset tokenizer direction variant n_labelled seed epoch valid_perplexity "
-    "select_error"
-).split()
+CELL_COLUMNS = ["cell", "dataset", "n_labelled", "variant", "title", "tokenizer", "direction", "kind", "seeds", "n", "error", "error_low", "error_high", "difference", "difference_low", "difference_high", "p", "p_holm", "verdict", "chosen"]
+RUN_COLUMNS = ["dataset", "tokenizer", "direction", "variant", "title", "kind", "n_labelled", "seed", "fold", "n", "errors", "error", "macro_f1", "recipe_digest", "path"]
+LANGUAGE_MODEL_COLUMNS = ["stage", "name", "dataset", "corpus", "tokenizer", "direction", "n_text", "seed", "valid_perplexity_before", "valid_perplexity", "valid_accuracy", "epochs", "cpu_s", "tokens_per_s", "device", "path"]
+EPOCH_COLUMNS = ["kind", "training", "dataset", "tokenizer", "direction", "variant", "n_labelled", "seed", "epoch", "valid_perplexity", "select_error"]
 
 
 @dataclass(frozen=True)

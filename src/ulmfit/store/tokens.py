@@ -7,6 +7,7 @@ A token folder holds ``ids.npy`` (every document's ids end to end, smallest unsi
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +111,7 @@ def read_tokens(folder: Path | str) -> TokenStore:
         store = TokenStore(
             ids=ids, vocabulary=vocabulary, classes=tuple(facts["classes"]), **columns
         )
-    except (OSError, ValueError, KeyError, EOFError, TypeError) as error:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(
             f"token folder {folder} is damaged ({error}): delete it, run again"
         ) from error

@@ -1,0 +1,7 @@
+"""``python -m ulmfit``."""
+
+import sys
+
+from ulmfit.cli import main
+
+sys.exit(main())

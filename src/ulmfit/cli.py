@@ -1,0 +1,317 @@
+"""One command for each stage, files in, files out: ``python -m ulmfit STAGE --help``.
+
+Rooms are imported only by the command that needs them, so that every job starts fast and training
+runs where no text or table library is installed. Anything the user can mend ends in one line and
+exit status 1; exit status 2 is a wrong command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ulmfit import __version__
+from ulmfit.errors import UserError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one stage; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except UserError as error:
+        print(f"ulmfit {options.stage}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _documents(options: argparse.Namespace) -> None:
+    from ulmfit.data.stages import make_documents
+
+    make_documents(options.source, options.options, options.output, options.provenance)
+
+
+def _folds(options: argparse.Namespace) -> None:
+    from ulmfit.data.stages import make_folds
+
+    make_folds(
+        options.documents, options.options, options.split_seed, options.output, options.summary
+    )
+
+
+def _tokenizer(options: argparse.Namespace) -> None:
+    from ulmfit.text.stages import make_tokenizer
+
+    make_tokenizer(
+        options.recipe, options.documents, options.folds, options.output, options.threads
+    )
+
+
+def _tokens(options: argparse.Namespace) -> None:
+    from ulmfit.text.stages import make_tokens
+
+    make_tokens(
+        options.tokenizer, options.documents, options.folds, options.output.parent, options.threads
+    )
+
+
+def _language_model(options: argparse.Namespace) -> None:
+    from ulmfit.train.language_model import train_language_model
+
+    train_language_model(
+        options.recipe,
+        options.tokens.parent,
+        initial=options.initial,
+        direction=options.direction,
+        seed=options.seed,
+        output=options.output,
+        history=options.history,
+        stage=options.stage,
+        n_text=options.n_text,
+        device=options.device,
+    )
+
+
+def _classify(options: argparse.Namespace) -> None:
+    from ulmfit.train.classifier import train_classifier
+
+    train_classifier(
+        options.recipe,
+        options.tokens.parent,
+        initial=options.initial,
+        direction=options.direction,
+        n_labelled=options.n_labelled,
+        seed=options.seed,
+        output=options.output,
+        history=options.history,
+        probabilities=options.probabilities,
+        device=options.device,
+    )
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from ulmfit.train.predict import predict
+
+    predict(options.weights, options.tokens.parent, options.fold, options.output, options.device)
+
+
+def _score(options: argparse.Namespace) -> None:
+    from ulmfit.evaluate.score import score
+
+    score(
+        options.probabilities,
+        options.documents,
+        options.predictions,
+        options.metrics,
+        options.cards,
+        ledger=_ledger(options),
+    )
+
+
+def _baseline(options: argparse.Namespace) -> None:
+    from ulmfit.evaluate.baselines import baseline
+
+    baseline(
+        options.name,
+        options.documents,
+        options.folds,
+        "all" if options.n_labelled is None else options.n_labelled,
+        options.predictions,
+        options.metrics,
+        test=options.fold == "test",
+        ledger=_ledger(options),
+    )
+
+
+def _ledger(options: argparse.Namespace) -> Path | None:
+    """Where evaluations of the sealed test fold are counted; no rule of the workflow deletes it."""
+    return options.metrics.with_name("evaluations.log") if options.fold == "test" else None
+
+
+def _manifest(options: argparse.Namespace) -> None:
+    import json
+
+    from ulmfit.config.manifest import manifest
+    from ulmfit.store.files import write_json
+    from ulmfit.studies import load_plan
+
+    plan = load_plan(json.loads(options.study), options.registries[0].parent, "the study")
+    write_json(options.output, manifest(plan))
+
+
+def _before_test(options: argparse.Namespace) -> None:
+    from ulmfit.evaluate.tables import make_runs_table
+
+    make_runs_table(
+        options.manifest, options.manifest.parent, options.output, folds=("select", "report")
+    )
+
+
+def _tables(options: argparse.Namespace) -> None:
+    from ulmfit.evaluate.tables import make_tables
+
+    make_tables(options.manifest, options.manifest.parent, options.output.parent)
+
+
+def _figures(options: argparse.Namespace) -> None:
+    from ulmfit.report.figures import make_figures
+
+    make_figures(options.manifest, options.tables.parent, options.output.parent)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from ulmfit.report.html import make_report
+    from ulmfit.report.provenance import make_provenance
+    from ulmfit.report.tables import make_markdown
+
+    results = options.manifest.parent
+    make_markdown(options.manifest, results / "tables")
+    make_provenance(options.manifest, results, options.provenance)
+    make_report(options.manifest, results, options.output)
+
+
+def _schema(options: argparse.Namespace) -> None:
+    from ulmfit.config.documentation import write_documentation
+
+    write_documentation(options.config)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ulmfit", description=__doc__.split("\n")[0])
+    parser.add_argument("--version", action="version", version=__version__)
+    stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
+
+    def stage(
+        name: str, run: Callable[[argparse.Namespace], None], summary: str
+    ) -> argparse.ArgumentParser:
+        added = stages.add_parser(name, help=summary, description=summary)
+        added.set_defaults(run=run)
+        return added
+
+    add = stage("documents", _documents, "Read a source into documents.parquet.")
+    add.add_argument("--source", required=True, help="name of a registered source")
+    add.add_argument("--options", default="{}", help="its options, as JSON")
+    _paths(add, "output", "provenance")
+
+    add = stage("folds", _folds, "Divide documents into folds.")
+    _paths(add, "documents", "output", "summary")
+    add.add_argument("--options", default="{}", help="sizes of the folds, as JSON")
+    add.add_argument("--split-seed", type=int, default=0)
+
+    add = stage("tokenizer", _tokenizer, "Make a tokenizer; sub-words are trained on a corpus.")
+    add.add_argument("--recipe", required=True, help="recipe as JSON")
+    _optional_paths(add, "documents", "folds")
+    _paths(add, "output")
+    _threads(add)
+
+    add = stage("tokens", _tokens, "Tokenize and numericalise documents.")
+    _paths(add, "tokenizer", "documents", "folds")
+    _paths(add, "output", help="tokens.json of the folder to write")
+    _threads(add)
+
+    for name, summary in (
+        ("pretrain", "Pretrain a language model on a corpus."),
+        ("finetune", "Fine-tune a language model on the text of a dataset."),
+    ):
+        add = stage(name, _language_model, summary)
+        _training(add)
+        add.add_argument(
+            "--n-text", type=_count, default=None, help="labelled documents to read, or 'all' text"
+        )
+
+    add = stage("classify", _classify, "Train a classifier and predict select and report folds.")
+    _training(add)
+    add.add_argument("--n-labelled", type=_count, default=None, help="labelled documents, or 'all'")
+    _paths(add, "probabilities")
+
+    add = stage("predict", _predict, "Predict one fold with a trained classifier.")
+    _paths(add, "weights", "tokens", "output")
+    add.add_argument("--fold", default="test")
+    _device(add)
+
+    add = stage("score", _score, "Score the mean probabilities of one or several models.")
+    add.add_argument("--probabilities", type=Path, nargs="+", required=True, metavar="FILE")
+    add.add_argument("--cards", type=Path, nargs="+", required=True, metavar="FILE")
+    _fold(add)
+    _paths(add, "documents", "predictions", "metrics")
+
+    add = stage("baseline", _baseline, "Fit a baseline that is no language model, and score it.")
+    add.add_argument("--name", required=True)
+    add.add_argument("--n-labelled", type=_count, default=None)
+    _fold(add)
+    _paths(add, "documents", "folds", "predictions", "metrics")
+
+    add = stage("manifest", _manifest, "Write what a study plans, as plain data.")
+    add.add_argument("--study", required=True, help="the study's config, as JSON")
+    add.add_argument("--registries", type=Path, nargs="+", required=True, metavar="FILE")
+    _paths(add, "output")
+
+    add = stage("before-test", _before_test, "Table of all runs before the test fold is opened.")
+    _paths(add, "manifest", "output")
+
+    add = stage("tables", _tables, "Make the tables of a study.")
+    _paths(add, "manifest")
+    _paths(add, "output", help="a table of the folder to write")
+
+    add = stage("figures", _figures, "Draw the figures of a study.")
+    _paths(add, "manifest")
+    _paths(add, "tables", help="a table of the folder to read")
+    _paths(add, "output", help="figures.json of the folder to write")
+
+    add = stage("report", _report, "Write the report of a study.")
+    _paths(add, "manifest", "provenance", "output")
+
+    add = stage("schema", _schema, "Write config/schema.json and config/README.md.")
+    add.add_argument("--config", type=Path, default=Path("config"), help="folder to write to")
+    return parser
+
+
+def _training(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--recipe", required=True, help="recipe as JSON")
+    _paths(parser, "tokens", help="tokens.json of a token folder")
+    # Without a value: random weights. The workflow leaves the value out where there is no parent.
+    _optional_paths(parser, "initial", help="weights to start from; left out: random")
+    parser.add_argument("--direction", choices=("fwd", "bwd"), default="fwd")
+    parser.add_argument("--seed", type=int, required=True)
+    _paths(parser, "output", help="weights to write; card and vocabulary go beside them")
+    _paths(parser, "history")
+    _device(parser)
+
+
+def _paths(parser: argparse.ArgumentParser, *names: str, help: str | None = None) -> None:
+    for name in names:
+        parser.add_argument(f"--{name}", type=Path, required=True, metavar="FILE", help=help)
+
+
+def _optional_paths(parser: argparse.ArgumentParser, *names: str, help: str | None = None) -> None:
+    for name in names:
+        parser.add_argument(f"--{name}", type=Path, nargs="?", metavar="FILE", help=help)
+
+
+def _threads(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--threads", type=int, default=1, help="processes; no result depends on it")
+
+
+def _device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default=os.environ.get("ULMFIT_DEVICE", "auto"),
+        help="default: $ULMFIT_DEVICE, or auto",
+    )
+
+
+def _fold(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--fold",
+        choices=("report", "test"),
+        default="report",
+        help="report: folds select and report; test: the sealed fold, each evaluation counted",
+    )
+
+
+def _count(text: str) -> int | None:
+    return None if text == "all" else int(text)

@@ -1,0 +1,172 @@
+"""The manifest: a resolved study as plain data, for the stages that make tables and the report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ulmfit.config import paths
+from ulmfit.config.paths import NONE
+from ulmfit.config.plan import Plan, PlannedCell, Run
+from ulmfit.config.recipes import to_dict
+
+
+def manifest(plan: Plan) -> dict[str, Any]:
+    """What was planned: texts, language models, runs and experiments with their cells."""
+    study = plan.study
+    return {
+        "study": study.study,
+        "title": study.title or study.study,
+        "description": study.description,
+        "config": _plain(study),
+        "seeds": {"runs": list(study.seeds.runs), "statement": seeds_statement(plan)},
+        "texts": _texts(plan),
+        "variants": {
+            name: {"title": variant.title or name, "description": variant.description}
+            for name, variant in plan.variants.items()
+        },
+        "language_models": language_models(plan),
+        "runs": [_run(plan, run) for run in plan.runs()],
+        "unsealed": [run.path for run in plan.unsealed()],
+        "experiments": [_experiment(plan, name) for name in study.experiments],
+    }
+
+
+def seeds_statement(plan: Plan) -> str:
+    """One sentence: which randomness the seeds of the study repeat, and which they do not."""
+    seeds = plan.study.seeds
+    fixed = [stage for stage in ("pretrain", "finetune", "classify") if stage not in seeds.vary]
+    words = {
+        "pretrain": "pretraining",
+        "finetune": "language-model fine-tuning",
+        "classify": "classifier training",
+    }
+    vary = " and ".join(words[stage] for stage in seeds.vary)
+    text = f"Runs differ in the seed of {vary}, varied together ({len(seeds.runs)} seeds)"
+    if fixed:
+        text += f"; {' and '.join(words[stage] for stage in fixed)} used one seed"
+    return f"{text}. The folds are the same for all (split seed {plan.study.split_seed})."
+
+
+def language_models(plan: Plan) -> list[dict[str, Any]]:
+    """Every pretrained and fine-tuned LM that some run needs, once."""
+    found: dict[str, dict[str, Any]] = {}
+    for run in plan.runs():
+        if run.kind != "model":
+            continue
+        fields = run.fields
+        common = {"tokenizer": run.tokenizer, "direction": run.direction}
+        if fields["pretrain"] != NONE:
+            path = paths.PRETRAINED.format(**fields)
+            found[path] = {
+                **common,
+                "stage": "pretrain",
+                "name": fields["pretrain"],
+                "dataset": None,
+                "corpus": fields["corpus"],
+                "n_text": "all",
+                "seed": int(fields["pretrain_seed"]),
+                "path": path,
+            }
+        if fields["finetune"] != NONE:
+            path = paths.FINETUNED.format(**fields)
+            # A model without a pretrained parent is named for that, or two would look alike.
+            name = fields["finetune"] if fields["pretrain"] != NONE else "no-pretraining"
+            found[path] = {
+                **common,
+                "stage": "finetune",
+                "name": name,
+                "dataset": run.dataset,
+                "corpus": None if fields["corpus"] == NONE else fields["corpus"],
+                "n_text": fields["n_text"],
+                "seed": int(fields["finetune_seed"]),
+                "path": path,
+            }
+    return list(found.values())
+
+
+def _texts(plan: Plan) -> dict[str, Any]:
+    roles = dict.fromkeys(plan.study.datasets, "dataset")
+    roles |= dict.fromkeys((used.corpus for used in plan.study.datasets.values()), "corpus")
+    return {
+        name: {
+            "role": role,
+            "title": plan.text(name).title or name,
+            "citation": plan.text(name).citation,
+            "licence": plan.text(name).licence,
+            "source": paths.SOURCE.format(text=name),
+            "folds": paths.FOLD_COUNTS.format(text=name),
+        }
+        for name, role in roles.items()
+    }
+
+
+def _run(plan: Plan, run: Run) -> dict[str, Any]:
+    return {
+        "id": run.path,
+        "kind": run.kind,
+        "variant": run.variant,
+        "title": plan.variants[run.variant].title or run.variant,
+        "dataset": run.dataset,
+        "tokenizer": run.tokenizer,
+        "direction": run.direction,
+        "n_labelled": _number(run.n_labelled),
+        "seed": run.seed,
+        "path": run.path,
+        "members": list(run.members),
+    }
+
+
+def _experiment(plan: Plan, name: str) -> dict[str, Any]:
+    experiment = plan.study.experiments[name]
+    published = plan.registry.published.get(experiment.published or "", {})
+    return {
+        "name": name,
+        "title": experiment.title,
+        "caption": experiment.caption,
+        "fold": experiment.fold,
+        "reference": plan.references(name),
+        "cells": [
+            part for cell in plan.cells(name) for part in _cells(cell, experiment.fold, published)
+        ],
+    }
+
+
+def _cells(
+    cell: PlannedCell, fold: str, published: dict[str, dict[str, float]]
+) -> list[dict[str, Any]]:
+    number = published.get(cell.dataset, {}).get(cell.variant)
+    return [
+        {
+            "id": cell.id,
+            "title": cell.title,
+            "variant": cell.variant,
+            "dataset": cell.dataset,
+            "tokenizer": cell.tokenizer,
+            "direction": cell.direction,
+            "n_labelled": _number(cell.n_labelled),
+            "kind": cell.runs[0].kind if cell.runs else "choice",
+            "fold": fold,
+            "published": number,
+            "runs": [run.path for run in cell.runs],
+            "among": [
+                {"id": part.id, "title": part.title, "runs": [run.path for run in part.runs]}
+                for part in cell.among
+            ]
+            or None,
+        }
+    ]
+
+
+def _number(n: str) -> int | str:
+    return n if n == "all" else int(n)
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses, tuples and mappings as JSON has them."""
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _plain(item) for name, item in to_dict(value).items()}
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,30 @@
+"""Every path of a study, relative to results/<study>/: the only module that builds one.
+
+The patterns serve twice: Snakemake reads them as wildcards, :func:`str.format` fills them in.
+"""
+
+from __future__ import annotations
+
+NONE = "none"
+"""Takes the place of a stage that a variant leaves out, so that all paths have the same depth."""
+
+DOCUMENTS = "data/{text}/documents.parquet"
+SOURCE = "data/{text}/source.json"
+FOLDS = "data/{text}/folds.parquet"
+FOLD_COUNTS = "data/{text}/folds.json"
+TOKENIZER = "tokenizers/{tokenizer}/{trained_on}/tokenizer.json"
+TOKENS = "tokens/{text}/{tokenizer}/{trained_on}"
+PRETRAINED = "lm/{corpus}/{tokenizer}/{direction}/{pretrain}/s{pretrain_seed}"
+FINETUNED = (
+    "ft/{dataset}/{corpus}/{tokenizer}/{direction}/{pretrain}/{finetune}/n{n_text}"
+    "/s{pretrain_seed}-{finetune_seed}"
+)
+CLASSIFIER = (
+    "clf/{dataset}/{corpus}/{tokenizer}/{direction}/{pretrain}/{finetune}/n{n_text}"
+    "/{classify}/n{n_labelled}/s{pretrain_seed}-{finetune_seed}-{classify_seed}"
+)
+ENSEMBLE = "ensembles/{dataset}/{ensemble}/{variant}/n{n_labelled}/s{seed}"
+BASELINE = "baselines/{dataset}/{baseline}/n{n_labelled}"
+
+WEIGHTS = "model.safetensors"
+TOKEN_FILES = ("tokens.json", "ids.npy", "documents.npz", "vocabulary.txt")

@@ -1,0 +1,103 @@
+"""Variants to stage recipes: equal recipes get equal names, so equal paths, so one job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ulmfit.config.paths import NONE
+from ulmfit.config.recipes import to_dict
+from ulmfit.config.study import RECIPE_TYPES, STAGES, Override, Registry, Study, Variant
+from ulmfit.config.validation import check, check_name, merge
+from ulmfit.errors import UserError
+from ulmfit.store.files import canonical_json
+
+BASE = "ulmfit"
+"""Name of the variant that all others are differences from, and of the study's base recipes."""
+
+
+@dataclass(frozen=True)
+class StageRecipes:
+    """Recipes of one dataset: of each variant the recipe name of each stage, of each name its JSON.
+
+    ``names[variant][stage]`` is a recipe name or ``none``; ``recipes[stage][name]`` canonical JSON.
+    """
+
+    names: dict[str, dict[str, str]]
+    recipes: dict[str, dict[str, str]]
+
+
+def all_variants(study: Study, registry: Registry) -> dict[str, Variant]:
+    """Variants of the registry with those of the study over them, ``ulmfit`` always present."""
+    return {BASE: Variant(title="ULMFiT"), **registry.variants, **study.variants}
+
+
+def tokenizer_recipes(study: Study) -> dict[str, str]:
+    """Canonical JSON of each tokenizer of the study, by name."""
+    return {
+        name: _canonical("tokenizer", [override], f"study {study.study}: tokenizers.{name}")
+        for name, override in study.recipes.tokenizers.items()
+    }
+
+
+def stage_recipes(study: Study, registry: Registry, dataset: str) -> StageRecipes:
+    """Resolve every known variant on one dataset; each merged recipe is validated.
+
+    A recipe is named after the variant that brings it: `ulmfit` for the base recipe, else the first
+    in alphabetical order, so that reordering the YAML moves no path.
+    """
+    variants = all_variants(study, registry)
+    contents = {
+        stage: {name: _content(study, variants, dataset, name, stage) for name in variants}
+        for stage in STAGES
+    }
+    names: dict[str, dict[str, str]] = {name: {} for name in variants}
+    recipes: dict[str, dict[str, str]] = {}
+    for stage, by_variant in contents.items():
+        name_of: dict[str, str] = {}
+        # A variant that points to another brings no recipe of its own, so it names none.
+        owners = [name for name in sorted(variants) if not _points(variants[name], stage)]
+        for variant in [BASE, *owners]:
+            content = by_variant[variant]
+            if content is not None:
+                name_of.setdefault(content, variant)
+        for variant, content in by_variant.items():
+            names[variant][stage] = NONE if content is None else name_of[content]
+        recipes[stage] = {name: content for content, name in name_of.items()}
+    return StageRecipes(names, recipes)
+
+
+def _content(
+    study: Study, variants: dict[str, Variant], dataset: str, name: str, stage: str
+) -> str | None:
+    """Canonical JSON of a variant's recipe of one stage; None where the stage is left out."""
+    variant = variants[name]
+    where = f"study {study.study}: variant {name}"
+    own = getattr(variant, stage)
+    if _points(variant, stage):
+        check_name(own, variants, f"{where}: {stage}", "variant")
+        if _points(variants[own], stage):
+            raise UserError(f"{where}: {stage} points to {own}, which points to another variant")
+        own = getattr(variants[own], stage)
+    if own == NONE:
+        if stage == "classify":
+            raise UserError(f"{where}: classify cannot be 'none'")
+        return None
+    base = [{"architecture": study.recipes.architecture}, getattr(study.recipes, stage)]
+    if stage != "pretrain":
+        base.append(study.datasets[dataset].recipes.get(stage, {}))  # type: ignore[call-overload]
+    return _canonical(stage, [*base, own or {}], f"{where}: {stage}")
+
+
+def _points(variant: Variant, stage: str) -> bool:
+    """Whether a stage of a variant is the name of another variant."""
+    own = getattr(variant, stage)
+    return isinstance(own, str) and own != NONE
+
+
+def _canonical(stage: str, overrides: list[Override], where: str) -> str:
+    values: dict[str, Any] = to_dict(RECIPE_TYPES[stage]())
+    for override in overrides:
+        # Checked one by one, so that a misspelt key is reported where it stands.
+        values = merge(values, override)
+    return canonical_json(to_dict(check(RECIPE_TYPES[stage], values, where)))

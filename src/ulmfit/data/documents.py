@@ -1,0 +1,78 @@
+"""What holds of every documents table, whatever its source."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from ulmfit.data.rst import count_tokens
+from ulmfit.errors import UserError
+from ulmfit.store.tables import text_fields
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPLITS = ("train", "test", "unlabelled")
+
+
+def texts(table: pd.DataFrame) -> pd.Series[str]:
+    """Each document's text fields as one string."""
+    first, *others = text_fields(table)
+    joined = table[first].fillna("")
+    for field in others:
+        joined = joined + " " + table[field].fillna("")
+    return joined
+
+
+def check(table: pd.DataFrame) -> None:
+    """Raise UserError for double ids, unknown splits, empty documents, or missing labels."""
+    if table.empty:
+        raise UserError("no documents at all: look at the source")
+    _refuse(table, table["id"].isna(), "without an id")
+    _refuse(table, table["id"].duplicated(), "with an id that another one has")
+    _refuse(table, ~table["split"].isin(SPLITS), f"with a split that is not {' / '.join(SPLITS)}")
+    _refuse(table, texts(table).str.strip() == "", "without text")
+    supervised = table["split"] != "unlabelled"
+    if table.loc[supervised, "label"].notna().any():
+        _refuse(table, supervised & table["label"].isna(), "without a label in split train or test")
+        classes = table.loc[supervised, "label"].unique()
+        if len(classes) < 2:
+            raise UserError(f"one class only, {classes[0]!r}: a classifier needs two or more")
+
+
+def _refuse(table: pd.DataFrame, wrong: pd.Series[bool], what: str) -> None:
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
+        raise UserError(
+            f"{wrong.sum()} of {len(table)} documents {what}; "
+            f"the first is row {row}, id {table['id'].iloc[row]!r}: mend the source"
+        )
+
+
+def count(table: pd.DataFrame, column: str) -> dict[str, int]:
+    """Rows for each value of a column, values sorted."""
+    return {str(value): int(n) for value, n in table[column].value_counts().sort_index().items()}
+
+
+def describe(table: pd.DataFrame) -> dict[str, Any]:
+    """Sizes of a documents table and the SHA-256 of its ids, splits, labels and texts."""
+    known = table[table["label"].notna()]
+    digest = hashlib.sha256()
+    content = table[["id", "split", "label", *text_fields(table)]].astype(object)
+    for row in content.where(content.notna(), None).itertuples(index=False):
+        digest.update(json.dumps(row).encode())
+    facts = {
+        "documents": len(table),
+        "groups": int(table["group"].nunique()),
+        "words": int(texts(table).str.split().str.len().sum()),
+        "tokens": int(texts(table).map(count_tokens).sum()),
+        "classes": count(known, "label"),
+        "content_sha256": digest.hexdigest(),
+    }
+    if "domain" in table:
+        facts["domains"] = count(table, "domain")
+        facts["domains_of_class"] = {
+            str(label): count(rows, "domain") for label, rows in known.groupby("label")
+        }
+    return facts

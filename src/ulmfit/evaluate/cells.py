@@ -1,0 +1,209 @@
+"""Cells of an experiment: several runs that differ in their seeds, compared on joined documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ulmfit.errors import UserError
+from ulmfit.evaluate.metrics import confusion_matrix
+from ulmfit.evaluate.predictions import Predictions, read_predictions
+from ulmfit.evaluate.statistics import NO_NOISE, SeedNoise, Wrong, pool_noise
+from ulmfit.store.files import read_json
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of an experiment on one fold, with its runs read.
+
+    ``entry`` is the manifest's; ``runs`` the ids of the runs behind it, in the order of seeds;
+    ``chosen`` the id of the cell that an ``among`` cell stands for. ``document`` and ``label``
+    (documents,); ``predicted`` (runs, documents) indices into ``classes``.
+    """
+
+    entry: dict[str, Any]
+    runs: tuple[str, ...]
+    chosen: str | None
+    document: NDArray[np.str_]
+    label: NDArray[np.intp]
+    predicted: NDArray[np.intp]
+    classes: tuple[str, ...]
+
+    @property
+    def deterministic(self) -> bool:
+        """A baseline has no seeds: only documents are left to chance."""
+        return self.entry["kind"] == "baseline" and len(self.runs) == 1
+
+    @cached_property
+    def wrong(self) -> Wrong:
+        """(runs, documents)."""
+        return np.asarray(self.predicted != self.label)
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """Cells of one data set and labelled size share their seed noise."""
+        return str(self.entry["dataset"]), str(self.entry["n_labelled"])
+
+    def confusion(self) -> NDArray[np.int64]:
+        """Documents by (label, predicted class), summed over the runs."""
+        classes = len(self.classes)
+        return sum(
+            (confusion_matrix(self.label, run, classes) for run in self.predicted),
+            start=np.zeros((classes, classes), dtype=np.int64),
+        )
+
+
+class Study:
+    """Manifest and run files of a study, each read once."""
+
+    def __init__(self, manifest: Path, results: Path) -> None:
+        self.manifest: dict[str, Any] = read_json(manifest)
+        self.results = results
+        self.runs: dict[str, dict[str, Any]] = {run["id"]: run for run in self.manifest["runs"]}
+        self._entries: dict[str, dict[str, Any]] = {
+            cell["id"]: cell
+            for experiment in self.manifest["experiments"]
+            for cell in experiment["cells"]
+        }
+        self._metrics: dict[Path, dict[str, Any]] = {}
+        self._predictions: dict[tuple[str, str], Predictions] = {}
+        self._check_names(manifest)
+
+    def _check_names(self, manifest: Path) -> None:
+        named = {run for cell in self._entries.values() for run in cell["runs"]}
+        if unknown := sorted(named - self.runs.keys()):
+            raise UserError(f"{manifest}: a cell names the unknown run {unknown[0]}")
+        candidates = {name for cell in self._entries.values() for name in cell["among"] or ()}
+        if unknown := sorted(candidates - self._entries.keys()):
+            raise UserError(f"{manifest}: a cell chooses among the unknown cell {unknown[0]}")
+        for name in sorted(self._entries.keys() - candidates):
+            cell = self._entries[name]
+            if bool(cell["runs"]) == bool(cell["among"]):
+                raise UserError(
+                    f"{manifest}: cell {name} needs either runs or cells to choose among"
+                )
+        for name in sorted(candidates):
+            if not self._entries[name]["runs"]:
+                raise UserError(f"{manifest}: candidate {name} of an among cell has no runs")
+
+    def folder(self, run: str, fold: str) -> Path:
+        """Where the results of a run on a fold lie; the test fold has a folder of its own."""
+        folder = self.results / str(self.runs[run]["path"])
+        return folder / "test" if fold == "test" else folder
+
+    def metrics(self, run: str, fold: str) -> dict[str, Any]:
+        """``metrics.json`` of a run that holds this fold."""
+        path = self.folder(run, fold) / "metrics.json"
+        if path not in self._metrics:
+            self._metrics[path] = read_json(path)
+        return self._metrics[path]
+
+    def fold_metrics(self, run: str, fold: str) -> dict[str, Any]:
+        """Metrics of a run on a fold; raises UserError if it was not scored there."""
+        folds: dict[str, dict[str, Any]] = self.metrics(run, fold)["folds"]
+        if fold not in folds:
+            raise UserError(
+                f"{self.folder(run, fold) / 'metrics.json'}: no fold {fold}: delete it, run again"
+            )
+        return folds[fold]
+
+    def runs_of(self, entry: dict[str, Any]) -> tuple[tuple[str, ...], str | None]:
+        """(run ids by seed, id of the chosen cell or None) of a cell of the manifest.
+
+        A cell with ``among`` stands for the candidate with the lowest mean error on the select
+        fold, the first of equals; the fold that is shown has no say.
+        """
+        chosen = None
+        if entry["among"]:
+            chosen = min(entry["among"], key=self._select_error)
+            entry = self._entries[chosen]
+        seeds = [self.runs[run]["seed"] for run in entry["runs"]]
+        if len(set(seeds)) < len(seeds):
+            raise UserError(f"cell {entry['id']}: two runs have the same seed")
+        order = sorted(range(len(seeds)), key=seeds.__getitem__)
+        return tuple(entry["runs"][index] for index in order), chosen
+
+    def _select_error(self, cell: str) -> float:
+        runs = self._entries[cell]["runs"]
+        return sum(float(self.fold_metrics(run, "select")["error"]) for run in runs) / len(runs)
+
+    def possible_runs(self, entry: dict[str, Any]) -> list[str]:
+        """Runs of a cell; of an ``among`` cell those of every candidate, chosen or not."""
+        candidates = [self._entries[name] for name in entry["among"] or ()]
+        return [run for cell in [entry, *candidates] for run in cell["runs"]]
+
+    def predictions(self, run: str, fold: str) -> Predictions:
+        """Predictions of a run on a fold."""
+        if (run, fold) not in self._predictions:
+            path = self.folder(run, fold) / "predictions.parquet"
+            rows = read_predictions(path).of_fold(fold)
+            if len(rows.document) == 0:
+                raise UserError(f"{path}: no document of fold {fold}: delete it, run again")
+            errors = int((rows.predicted != rows.label).sum())
+            if errors != self.fold_metrics(run, fold)["errors"]:
+                raise UserError(f"{path} and its metrics.json do not belong together: score again")
+            self._predictions[run, fold] = rows
+        return self._predictions[run, fold]
+
+    def cell(self, entry: dict[str, Any], fold: str) -> Cell:
+        """A cell with its runs on ``fold``; raises UserError if they differ in their documents."""
+        runs, chosen = self.runs_of(entry)
+        tables = [self.predictions(run, fold) for run in runs]
+        for run, table in zip(runs[1:], tables[1:], strict=True):
+            check_same_documents(tables[0], table, str(self.folder(runs[0], fold)), run)
+        return Cell(
+            entry=entry,
+            runs=runs,
+            chosen=chosen,
+            document=tables[0].document,
+            label=tables[0].label,
+            predicted=np.stack([table.predicted for table in tables]),
+            classes=tables[0].classes,
+        )
+
+    def seed_noise(self, fold: str) -> dict[tuple[str, str], SeedNoise]:
+        """Seed noise of each (data set, labelled size), pooled over all cells of the study."""
+        groups: dict[tuple[str, str], dict[tuple[str, ...], list[float]]] = {}
+        for experiment in self.manifest["experiments"]:
+            if experiment["fold"] != fold:
+                continue
+            for entry in experiment["cells"]:
+                runs, _ = self.runs_of(entry)
+                group = (str(entry["dataset"]), str(entry["n_labelled"]))
+                rates = [float(self.fold_metrics(run, fold)["error"]) for run in runs]
+                groups.setdefault(group, {})[runs] = rates
+        return {group: pool_noise(cells.values()) for group, cells in groups.items()}
+
+
+def check_same_documents(
+    one: Predictions | Cell, other: Predictions | Cell, name: str, other_name: str
+) -> None:
+    """Raise UserError unless both have the same documents with the same labels."""
+    if one.classes != other.classes:
+        raise UserError(f"{name} and {other_name} have different classes: run both again")
+    if not np.array_equal(one.document, other.document):
+        differing = sorted(set(one.document.tolist()) ^ set(other.document.tolist()))
+        example = differing[0] if differing else "a repeated one"
+        raise UserError(
+            f"{name} and {other_name} cover different documents, among them {example} "
+            f"({len(differing)} in all): run both again"
+        )
+    if not np.array_equal(one.label, other.label):
+        example = one.document[one.label != other.label][0]
+        raise UserError(f"{name} and {other_name} give document {example} different labels")
+
+
+def noise_of(cell: Cell, pooled: dict[tuple[str, str], SeedNoise]) -> SeedNoise:
+    """Seed noise of a cell: none for a deterministic baseline."""
+    return NO_NOISE if cell.deterministic else pooled[cell.group]
+
+
+def fewest_seeds(cells: Sequence[Cell]) -> int | None:
+    """Smallest number of runs, deterministic baselines not counted; None if all are such."""
+    return min((len(cell.runs) for cell in cells if not cell.deterministic), default=None)

@@ -1,0 +1,157 @@
+"""AWD-LSTM encoder: embedding and stacked LSTMs with five dropouts (Merity et al. 2018).
+
+Everything is time-first, ``(time, batch, features)``: the layout that the LSTM kernels of oneDNN
+and cuDNN work in, so that no call has to transpose.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ulmfit.config.recipes import Architecture, Dropouts
+from ulmfit.model.dropout import Masks, apply, keep_mask
+
+State = tuple[tuple[Tensor, Tensor], ...]
+"""For each layer the hidden and the cell state, each (batch, size)."""
+
+
+class LSTMLayer(nn.Module):
+    """One LSTM, called with a recurrent matrix that need not be its own (DropConnect).
+
+    Parameters are those of :class:`torch.nn.LSTM` (gates i, f, g, o; same initialisation) and are
+    never replaced, so that state_dict, copies and freezing stay ordinary (ulmfit.md 7.11).
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
+        self.bias_ih = nn.Parameter(torch.empty(4 * hidden_size))
+        self.bias_hh = nn.Parameter(torch.empty(4 * hidden_size))
+        bound = 1 / math.sqrt(hidden_size)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def forward(
+        self, inputs: Tensor, state: tuple[Tensor, Tensor], weight_hh: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Outputs (time, batch, hidden) and last state from inputs (time, batch, input).
+
+        Raises ValueError on shapes that do not fit: the functional LSTM does not check them, and on
+        the CPU wrong ones corrupt memory.
+        """
+        hidden, cell = state
+        expected = (inputs.shape[1], self.hidden_size)
+        if (
+            inputs.dim() != 3
+            or inputs.shape[2] != self.input_size
+            or hidden.shape != expected
+            or cell.shape != expected
+            or weight_hh.shape != self.weight_hh.shape
+        ):
+            raise ValueError(
+                f"LSTM {self.input_size} -> {self.hidden_size}: inputs {tuple(inputs.shape)}, "
+                f"state {tuple(hidden.shape)} and {tuple(cell.shape)}, "
+                f"recurrent matrix {tuple(weight_hh.shape)} do not fit"
+            )
+        needs_gradient = torch.is_grad_enabled() and (
+            inputs.requires_grad or weight_hh.requires_grad or self.weight_ih.requires_grad
+        )
+        outputs, hidden, cell = torch._VF.lstm(
+            inputs,
+            (hidden.unsqueeze(0), cell.unsqueeze(0)),
+            (self.weight_ih, weight_hh, self.bias_ih, self.bias_hh),
+            True,  # biases
+            1,  # layers
+            0.0,  # dropout between layers
+            needs_gradient,  # keeps what a backward pass needs
+            False,  # bidirectional
+            False,  # batch first
+        )
+        return outputs, (hidden.squeeze(0), cell.squeeze(0))
+
+
+class AWDLSTM(nn.Module):
+    """Embedding, then ``layers`` LSTMs; the last one is as wide as the embedding.
+
+    Paper section 3.1; sizes in :class:`~ulmfit.config.recipes.Architecture`. Where everything up to
+    a layer is frozen, no autograd graph is built, but dropout stays on in training mode.
+    """
+
+    def __init__(self, vocabulary: int, architecture: Architecture, dropouts: Dropouts) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.dropouts = dropouts
+        sizes = [
+            architecture.embedding,
+            *[architecture.hidden] * (architecture.layers - 1),
+            architecture.embedding,
+        ]
+        self.embedding = nn.Parameter(torch.empty(vocabulary, architecture.embedding))
+        nn.init.uniform_(self.embedding, -0.1, 0.1)
+        self.lstms = nn.ModuleList(
+            LSTMLayer(sizes[k], sizes[k + 1]) for k in range(architecture.layers)
+        )
+
+    def initial_state(self, batch: int) -> State:
+        """Zeros for ``batch`` sequences."""
+        return tuple(
+            (self.embedding.new_zeros(batch, lstm.hidden_size),) * 2 for lstm in self._layers()
+        )
+
+    def draw_masks(self, batch: int) -> Masks:
+        """One draw of all dropouts for ``batch`` sequences; drops nothing in evaluation mode."""
+        layers = self._layers()
+        if not self.training:
+            return Masks(
+                None, None, (None,) * (len(layers) - 1), None, tuple(x.weight_hh for x in layers)
+            )
+        rate = self.dropouts
+        like = self.embedding
+        vocabulary, width = like.shape
+        times = rate.multiplier
+        return Masks(
+            rows=keep_mask((vocabulary,), rate.embedding * times, like),
+            input=keep_mask((batch, width), rate.input * times, like),
+            hidden=tuple(
+                keep_mask((batch, lstm.hidden_size), rate.hidden * times, like)
+                for lstm in layers[:-1]
+            ),
+            output=keep_mask((batch, width), rate.output * times, like),
+            weight_hh=tuple(
+                apply(keep_mask(lstm.weight_hh.shape, rate.weight * times, like), lstm.weight_hh)
+                for lstm in layers
+            ),
+        )
+
+    def forward(self, ids: Tensor, state: State, masks: Masks) -> tuple[Tensor, Tensor, State]:
+        """Outputs of the last layer without and with output dropout, and the state at the end.
+
+        ``ids`` (time, batch) integers; both outputs (time, batch, embedding).
+        """
+        values = F.embedding(ids, self.embedding)
+        if masks.rows is not None:
+            values = values * masks.rows[ids].unsqueeze(-1)
+        values = apply(masks.input, values)
+        after = []
+        layers = self._layers()
+        for k, lstm in enumerate(layers):
+            values, final = lstm(values, state[k], masks.weight_hh[k])
+            after.append(final)
+            if k < len(layers) - 1:
+                values = apply(masks.hidden[k], values)
+        return values, apply(masks.output, values), tuple(after)
+
+    def _layers(self) -> list[LSTMLayer]:
+        return [lstm for lstm in self.lstms if isinstance(lstm, LSTMLayer)]
+
+
+def detach(state: State) -> State:
+    """The same state, through which no gradient passes."""
+    return tuple((hidden.detach(), cell.detach()) for hidden, cell in state)

@@ -1,0 +1,52 @@
+"""AWD-LSTM language model: encoder, and a decoder that shares the embedding matrix."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ulmfit.config.recipes import Architecture, Dropouts
+from ulmfit.model import softmax
+from ulmfit.model.awd_lstm import AWDLSTM, State, detach
+
+
+class LanguageModel(nn.Module):
+    """Next-token model with tied softmax weights (paper section 3.1; ulmfit.md 2.1)."""
+
+    def __init__(self, vocabulary: int, architecture: Architecture, dropouts: Dropouts) -> None:
+        super().__init__()
+        self.encoder = AWDLSTM(vocabulary, architecture, dropouts)
+        self.decoder_bias = (
+            nn.Parameter(torch.zeros(vocabulary)) if architecture.decoder_bias else None
+        )
+
+    def loss(
+        self, ids: Tensor, targets: Tensor, state: State, ar: float, tar: float
+    ) -> tuple[Tensor, Tensor, State]:
+        """(loss to minimise, its cross-entropy part, detached state after the last step).
+
+        ``ids`` and ``targets`` (time, batch). The loss adds activation regularisation of the output
+        after dropout and temporal regularisation of the output before it (ulmfit.md 2.6).
+        """
+        masks = self.encoder.draw_masks(ids.shape[1])
+        raw, dropped, after = self.encoder(ids, state, masks)
+        cross_entropy = softmax.cross_entropy(
+            dropped.flatten(0, 1), self.encoder.embedding, self.decoder_bias, targets.flatten()
+        )
+        loss = cross_entropy
+        if ar:
+            loss = loss + ar * dropped.square().mean()
+        if tar and len(raw) > 1:
+            loss = loss + tar * (raw[1:] - raw[:-1]).square().mean()
+        return loss, cross_entropy.detach(), detach(after)
+
+    @torch.no_grad()
+    def evaluate(self, ids: Tensor, targets: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """(summed cross-entropy, right first guesses, state); targets below 0 do not count."""
+        masks = self.encoder.draw_masks(ids.shape[1])
+        outputs, _, after = self.encoder(ids, state, masks)
+        counted = targets >= 0
+        loss, correct = softmax.evaluate(
+            outputs[counted], self.encoder.embedding, self.decoder_bias, targets[counted]
+        )
+        return loss, correct, after

@@ -1,0 +1,70 @@
+"""Studies and registries on disk: YAML in, plan out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ulmfit.config.plan import Plan
+from ulmfit.config.study import Registry, Study, Text, Variant
+from ulmfit.config.validation import check
+from ulmfit.errors import UserError
+
+BUILT_IN = "config/config.yaml"
+
+
+def load_plan(values: Any, config: Path, where: str) -> Plan:
+    """A plan from the values of a study and the registries in the folder ``config``.
+
+    ``where`` names the study's file in messages. Raises UserError for anything that is wrong in any
+    of the files.
+    """
+    return Plan(check(Study, values, where), load_registry(config))
+
+
+def load_registry(config: Path) -> Registry:
+    """The registries datasets.yaml, variants.yaml and published.yaml of a folder."""
+    texts = read_yaml(config / "datasets.yaml")
+    unknown = set(texts) - {"corpora", "datasets"}
+    if unknown:
+        raise UserError(
+            f"{config / 'datasets.yaml'}: unknown key {sorted(unknown)[0]!r}; "
+            "known: corpora, datasets"
+        )
+    where = str(config / "datasets.yaml")
+    return Registry(
+        corpora=check(dict[str, Text], texts.get("corpora", {}), f"{where}: corpora"),
+        datasets=check(dict[str, Text], texts.get("datasets", {}), f"{where}: datasets"),
+        variants=check(
+            dict[str, Variant], read_yaml(config / "variants.yaml"), str(config / "variants.yaml")
+        ),
+        published=check(
+            dict[str, dict[str, dict[str, float]]],
+            read_yaml(config / "published.yaml"),
+            str(config / "published.yaml"),
+        ),
+    )
+
+
+def load_study(path: Path) -> Plan:
+    """A plan from a study's file; the registries are found in the nearest folder above it."""
+    config = next(
+        (folder for folder in path.resolve().parents if (folder / "variants.yaml").exists()), None
+    )
+    if config is None:
+        raise UserError(f"{path}: no variants.yaml in a folder above; studies live under config/")
+    return load_plan(read_yaml(path), config, str(path))
+
+
+def read_yaml(path: Path) -> Any:
+    """A YAML file as plain values; raises UserError with the line of a mistake."""
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 ({error})") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error

@@ -1,0 +1,49 @@
+"""From tokens back to readable text (ulmfit.md 1.5, end). Not an inverse: some case is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ulmfit.text.rules import MAJ, REP, SPACE, UP, WREP
+
+_LONGEST = 100_000
+
+
+def decode(tokens: Sequence[str]) -> str:
+    """Readable text of word tokens in reading order.
+
+    ``xxmaj`` and ``xxup`` give the next token its capitals back, ``xxrep n`` and ``xxwrep n``
+    repeat it, as characters or as words. Other tokens pass through, and so do marks that lack what
+    must follow them.
+    """
+    # From the end, so that a mark finds what it applies to already decoded on top of the stack:
+    # `xxwrep 3 xxmaj no` needs the capital first.
+    stack: list[str] = []
+    for token in reversed(tokens):
+        if token in (MAJ, UP) and stack:
+            following = stack.pop()
+            stack.append(following.upper() if token == UP else following.capitalize())
+        elif token in (REP, WREP) and _repeatable(stack):
+            times, unit = int(stack.pop()), stack.pop()
+            stack.append((" " if token == WREP else "").join([unit] * times))
+        else:
+            stack.append(token.replace(SPACE, " ").replace("\\n", "\n").replace("\\r", "\r"))
+    return " ".join(reversed(stack))
+
+
+def decode_pieces(pieces: Sequence[str]) -> str:
+    """Readable text of sub-word pieces in reading order: pieces to words, then as for words."""
+    return decode("".join(pieces).replace(SPACE, " ").split())
+
+
+def _repeatable(stack: list[str]) -> bool:
+    """Whether a count, short enough to be shown, and something to repeat are on top."""
+    if len(stack) < 2:
+        return False
+    times = stack[-1]
+    return (
+        times.isascii()
+        and times.isdecimal()
+        and len(times) < 6
+        and int(times) * (len(stack[-2]) + 1) <= _LONGEST
+    )

@@ -1,0 +1,90 @@
+"""From a token store to tensors: streams of text for language models, padded documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ulmfit.store.tokens import PADDING, TokenStore
+
+POOL = 50
+"""Batches in a pool of documents that is sorted by length."""
+IGNORED = -1
+"""Target of a position that does not count."""
+
+
+def concatenate(store: TokenStore, documents: Sequence[int], direction: str) -> NDArray[np.int32]:
+    """The tokens of some documents end to end, each reversed for ``bwd``."""
+    parts = [store.read(index, direction) for index in documents]
+    return np.concatenate(parts).astype(np.int32) if parts else np.zeros(0, np.int32)
+
+
+def stream_count(tokens: int, batch_size: int, bptt: int) -> int:
+    """Streams to cut a text into: ``batch_size``, or fewer, so that each fills one update."""
+    return max(1, min(batch_size, (tokens - 1) // bptt))
+
+
+def streams(text: NDArray[np.int32], count: int, whole: bool) -> tuple[Tensor, Tensor]:
+    """Parallel streams of one text, and the next token of each place; both (time, count) int32.
+
+    ``whole`` pads the last stream with targets :data:`IGNORED`, so that every token after the first
+    is predicted once; otherwise fewer than ``count`` tokens, which fill no row, are left out.
+    """
+    pairs = len(text) - 1
+    steps = -(-pairs // count) if whole else pairs // count
+    inputs = np.full(steps * count, PADDING, np.int32)
+    targets = np.full(steps * count, IGNORED, np.int32)
+    used = min(pairs, steps * count)
+    inputs[:used], targets[:used] = text[:used], text[1 : used + 1]
+    return _columns(inputs, count), _columns(targets, count)
+
+
+def _columns(values: NDArray[np.int32], count: int) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values.reshape(count, -1).T))
+
+
+def sortish(
+    lengths: NDArray[np.integer], batch_size: int, rng: np.random.Generator
+) -> list[NDArray[np.intp]]:
+    """Places of documents in batches of like length, longest first in each (ulmfit.md 3.8).
+
+    Documents are shuffled, sorted within pools of 50 batches, and the batches shuffled; the batch
+    with the longest document goes first, so that memory runs out early or never. A batch of one
+    document is left out: batch normalisation cannot train on it.
+    """
+    order = rng.permutation(len(lengths))
+    pool = POOL * batch_size
+    batches = []
+    for start in range(0, len(order), pool):
+        part = order[start : start + pool]
+        part = part[np.argsort(-lengths[part], kind="stable")]
+        batches += [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
+    batches = [batch for batch in batches if len(batch) > 1]
+    rng.shuffle(batches)
+    if batches:
+        longest = max(range(len(batches)), key=lambda k: lengths[batches[k][0]])
+        batches[0], batches[longest] = batches[longest], batches[0]
+    return batches
+
+
+def by_length(lengths: NDArray[np.integer], batch_size: int) -> list[NDArray[np.intp]]:
+    """Places of all documents in batches, longest first."""
+    order = np.argsort(-lengths, kind="stable")
+    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+
+
+def pad(store: TokenStore, documents: Sequence[int], direction: str) -> tuple[Tensor, Tensor]:
+    """(ids (time, documents) padded at the end, lengths (documents,)), both int64 on the CPU.
+
+    An empty document becomes one padding token, so that it too has a prediction.
+    """
+    texts = [store.read(index, direction) for index in documents]
+    lengths = [max(len(text), 1) for text in texts]
+    ids = np.full((len(texts), max(lengths)), PADDING, np.int64)
+    for row, text in zip(ids, texts, strict=True):
+        row[: len(text)] = text
+    return torch.from_numpy(np.ascontiguousarray(ids.T)), torch.tensor(lengths)

@@ -1,0 +1,234 @@
+"""Train a classifier on the encoder of a language model (paper section 3.3)."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ulmfit.config.recipes import Classifier as Recipe
+from ulmfit.config.recipes import from_json
+from ulmfit.errors import UserError
+from ulmfit.model.classifier import PoolingClassifier
+from ulmfit.model.groups import classifier_groups, freeze_all_but
+from ulmfit.schedule.freezing import PLANS, stretch
+from ulmfit.store.probabilities import write_probabilities
+from ulmfit.store.progress import progress
+from ulmfit.store.tokens import TokenStore, read_tokens
+from ulmfit.train import weights
+from ulmfit.train.batches import pad, sortish
+from ulmfit.train.card import Meter, card
+from ulmfit.train.device import Compute, compute
+from ulmfit.train.history import CLASSIFIER, History
+from ulmfit.train.losses import Losses
+from ulmfit.train.optimizer import GroupOptimizer
+from ulmfit.train.predict import class_logits, class_probabilities, pooled_features
+
+
+def train_classifier(
+    recipe_json: str,
+    tokens: Path,
+    initial: Path | None,
+    direction: str,
+    n_labelled: int | None,
+    seed: int,
+    output: Path,
+    history: Path,
+    probabilities: Path,
+    device: str = "auto",
+) -> None:
+    """Train on the labelled documents of fold fit, the first ``n_labelled`` of the nested order.
+
+    ``initial`` are language-model weights for the encoder, their vocabulary transferred (None:
+    random). Writes ``output`` with card.json and vocabulary.txt beside it, ``history``, and the
+    ``probabilities`` of the folds select and report in file order; nothing if the loss stops being
+    finite (UserError).
+    """
+    recipe = from_json(Recipe, recipe_json)
+    store = read_tokens(tokens)
+    data = _Data(store, direction, n_labelled)
+    if len(data.train) < 2 or len(data.select) < 1 or len(store.classes) < 2:
+        raise UserError(
+            f"token folder {tokens}: {len(data.train)} labelled documents in fold fit, "
+            f"{len(data.select)} in fold select, {len(store.classes)} classes; a classifier needs "
+            "at least 2, 1 and 2"
+        )
+    parent = None if initial is None else weights.load(initial, direction)
+    meter = Meter()
+    with compute(device, recipe.compute_threads, seed) as where:
+        model = PoolingClassifier(len(store.vocabulary), len(store.classes), recipe)
+        known = None if parent is None else weights.start_from(model, parent, store.vocabulary)
+        model.to(where.device)
+        log = History(CLASSIFIER, f"classify {direction}")
+        training = _Training(model, recipe, data, where, meter, log, np.random.default_rng(seed))
+        best_epoch = training.run()
+        predicted = store.of_fold(("select", "report"))
+        probability = class_probabilities(
+            model, pooled_features(model, store, predicted, direction)
+        )
+        facts = card(
+            "classify",
+            recipe,
+            direction,
+            store.vocabulary,
+            [] if parent is None else [parent.record],
+            seed,
+            where,
+            meter,
+            model,
+            epochs=len(log.rows),
+            best_epoch=best_epoch,
+            classes=list(store.classes),
+            documents=len(data.train),
+            vocabulary_size=len(store.vocabulary),
+            vocabulary_known_to_parent=known,
+        )
+    log.write(history)
+    write_probabilities(
+        probabilities, store.document[predicted], store.fold[predicted], probability
+    )
+    weights.save(output, model, store.vocabulary, facts)
+
+
+class _Data:
+    """Documents of the training and select folds that have a label."""
+
+    def __init__(self, store: TokenStore, direction: str, n_labelled: int | None) -> None:
+        def labelled(fold: str) -> NDArray[np.intp]:
+            documents = store.of_fold(fold, n_labelled)
+            return documents[store.label[documents] >= 0]
+
+        self.store = store
+        self.direction = direction
+        self.train = labelled("fit")
+        self.select = labelled("select")
+
+    def labels(self, documents: NDArray[np.intp], device: torch.device) -> Tensor:
+        """Class indices (documents,) int64."""
+        return torch.from_numpy(self.store.label[documents].astype(np.int64)).to(device)
+
+
+@dataclass
+class _Best:
+    """The epoch with the lowest (error, loss) on the select fold so far."""
+
+    score: tuple[float, float] = (math.inf, math.inf)
+    epoch: int = 0
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+
+class _Training:
+    """The loop over unfreezing stages, epochs and batches."""
+
+    def __init__(
+        self,
+        model: PoolingClassifier,
+        recipe: Recipe,
+        data: _Data,
+        where: Compute,
+        meter: Meter,
+        log: History,
+        order: np.random.Generator,
+    ) -> None:
+        self.model, self.recipe, self.data, self.order = model, recipe, data, order
+        self.device = where.device
+        self.meter, self.log = meter, log
+        self.groups = classifier_groups(model)
+        self.lengths = np.maximum(data.store.lengths[data.train], 1)
+        self.labels = data.labels(data.train, self.device)
+        self.select_labels = data.labels(data.select, self.device)
+        self.begin = time.perf_counter()
+        self.best = _Best()
+
+    def run(self) -> int:
+        """Train all stages; returns the epoch whose weights the model has at the end."""
+        recipe = self.recipe
+        updates = len(sortish(self.lengths, recipe.batch_size, np.random.default_rng(0)))
+        plan = PLANS[recipe.freezing](tuple(self.groups), recipe)
+        factor = stretch(recipe.epochs, updates, recipe.min_steps)
+        epochs = [stage.epochs * factor for stage in plan]
+        validate_every = recipe.validate_every * factor
+        optimizer = self._optimizer(sum(epochs) * updates)
+        epoch = 0
+        for stage, count in zip(plan, epochs, strict=True):
+            freeze_all_but(self.groups, stage.trainable)
+            if recipe.schedule.scope == "stage":
+                optimizer = self._optimizer(count * updates)
+            # While the encoder is frozen, a document's features in evaluation mode do not change.
+            features = self._features() if stage.trainable == ("head",) else None
+            for _ in range(count):
+                epoch += 1
+                losses = Losses(stage.name, epoch)
+                row = self._epoch(losses, optimizer)
+                validates = epoch % validate_every == 0 or epoch == sum(epochs)
+                if validates:
+                    row |= self._validate(epoch, features)
+                    losses.check(row["select_loss"], row["lr"])
+                wall = time.perf_counter() - self.begin
+                self.log.add(epoch=epoch, stage=stage.name, **row, wall_s=wall)
+                waited = epoch - self.best.epoch
+                if validates and recipe.patience and waited >= recipe.patience:
+                    return self._finish(epoch)
+        return self._finish(epoch)
+
+    def _optimizer(self, total: int) -> GroupOptimizer:
+        return GroupOptimizer(self.groups, self.recipe.optimizer, self.recipe.schedule, total)
+
+    def _epoch(self, losses: Losses, optimizer: GroupOptimizer) -> dict[str, Any]:
+        recipe, data = self.recipe, self.data
+        begin = time.perf_counter()
+        wrong = torch.zeros((), dtype=torch.int64, device=self.device)
+        seen = tokens = 0
+        lr = 0.0
+        self.model.train()
+        batches = sortish(self.lengths, recipe.batch_size, self.order)
+        for batch in progress(batches, len(batches), losses.where):
+            ids, lengths = pad(data.store, data.train[batch].tolist(), data.direction)
+            labels = self.labels[torch.from_numpy(batch).to(self.device)]
+            loss, cross_entropy, logits = self.model.loss(
+                ids.to(self.device), lengths, labels, recipe.ar, recipe.tar
+            )
+            torch.autograd.backward(loss)
+            lr = optimizer.step()
+            losses.add(loss, cross_entropy, len(batch), lr)
+            wrong += (logits.argmax(1) != labels).sum()
+            seen += len(batch)
+            tokens += int(self.lengths[batch].sum())
+        train_loss = losses.mean()
+        wall = time.perf_counter() - begin
+        self.meter.add(tokens, len(batches), wall)
+        return {
+            "train_loss": train_loss,
+            "train_error": wrong.item() / seen,
+            "lr": lr,
+            "tokens_per_s": tokens / wall,
+        }
+
+    def _features(self) -> Tensor:
+        data = self.data
+        return pooled_features(self.model, data.store, data.select, data.direction)
+
+    def _validate(self, epoch: int, features: Tensor | None) -> dict[str, float]:
+        logits = class_logits(self.model, self._features() if features is None else features)
+        loss = F.cross_entropy(logits.double(), self.select_labels).item()
+        error = (logits.argmax(1) != self.select_labels).sum().item() / len(self.select_labels)
+        if (error, loss) < self.best.score:
+            self.best = _Best((error, loss), epoch)
+            if self.recipe.early_stopping:
+                self.best.weights = copy.deepcopy(self.model.state_dict())
+        return {"select_loss": loss, "select_error": error}
+
+    def _finish(self, epoch: int) -> int:
+        if not self.recipe.early_stopping:
+            return epoch
+        self.model.load_state_dict(self.best.weights)
+        return self.best.epoch

@@ -1,0 +1,84 @@
+"""Where a training computes, with how many threads, and what makes it repeatable."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ulmfit.errors import UserError
+from ulmfit.model.precision import matmul
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+
+
+@dataclass(frozen=True)
+class Compute:
+    """The device of a stage and the facts about its matrix products for the card."""
+
+    device: torch.device
+    matmul: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Model of the GPU, or ``cpu``."""
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+
+
+def choose(device: str) -> torch.device:
+    """``auto`` takes a GPU where there is one; UserError if ``cuda`` is asked for and absent."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device not in ("cpu", "cuda"):
+        raise UserError(f"device {device}: it must be auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("device cuda: torch finds no GPU here; set device to auto or cpu")
+    return torch.device(device)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep large freed blocks for the next update, for the rest of the process.
+
+    By default it gives blocks of some megabytes back at once, and every update has the kernel
+    clear the same pages anew. Other C libraries stay as they are.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+@contextmanager
+def compute(device: str, threads: int, seed: int) -> Iterator[Compute]:
+    """Settings for one stage; those of the process before come back afterwards.
+
+    Same recipe, seed, machine and number of threads: same bits. On a GPU deterministic kernels are
+    asked for; torch warns where it has none.
+    """
+    chosen = choose(device)
+    keep_freed_memory()
+    threads_before = torch.get_num_threads()
+    deterministic_before = torch.are_deterministic_algorithms_enabled()
+    cuda_devices = [torch.cuda.current_device()] if chosen.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda_devices), matmul(chosen) as facts:
+        try:
+            torch.set_num_threads(threads)
+            torch.manual_seed(seed)
+            if chosen.type == "cuda":
+                os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+                torch.use_deterministic_algorithms(True, warn_only=True)
+                torch.cuda.reset_peak_memory_stats(chosen)
+            with warnings.catch_warnings():
+                # DropConnect gives cuDNN a fresh recurrent matrix at every call (ulmfit.md 7.12).
+                warnings.filterwarnings("ignore", message="RNN module weights are not part")
+                yield Compute(chosen, facts)
+        finally:
+            torch.set_num_threads(threads_before)
+            torch.use_deterministic_algorithms(deterministic_before)

@@ -1,0 +1,60 @@
+"""Training losses, summed on the device and looked at now and then."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ulmfit.errors import UserError
+
+EVERY = 50
+"""Updates between two looks: each one makes a GPU wait for the program."""
+
+
+class Losses:
+    """Weighted mean of the losses of an epoch, which must stay finite."""
+
+    def __init__(self, stage: str, epoch: int) -> None:
+        self.where = f"stage {stage}, epoch {epoch}"
+        self._pending: list[tuple[Tensor, Tensor, int, float]] = []
+        self._seen = 0
+        self._sum = 0.0
+        self._weight = 0
+
+    def add(self, minimised: Tensor, reported: Tensor, weight: int, lr: float) -> None:
+        """Add an update made at top rate ``lr``; UserError, perhaps some updates later, if the
+        minimised loss was not finite.
+        """
+        self._pending.append((minimised.detach(), reported, weight, lr))
+        if len(self._pending) >= EVERY:
+            self._look()
+
+    def check(self, validation_loss: float, lr: float) -> None:
+        """UserError if the loss after the epoch's last update, made at ``lr``, is not finite."""
+        if not math.isfinite(validation_loss):
+            raise self._error(validation_loss, lr)
+
+    def mean(self) -> float:
+        """Mean of the reported losses, each counted ``weight`` times."""
+        self._look()
+        return self._sum / self._weight
+
+    def _look(self) -> None:
+        if not self._pending:
+            return
+        values = torch.stack([torch.stack(pair[:2]) for pair in self._pending]).double().tolist()
+        for (minimised, reported), (_, _, weight, lr) in zip(values, self._pending, strict=True):
+            self._seen += 1
+            if not math.isfinite(minimised):
+                raise self._error(minimised, lr)
+            self._sum += reported * weight
+            self._weight += weight
+        self._pending.clear()
+
+    def _error(self, loss: float, lr: float) -> UserError:
+        return UserError(
+            f"the loss became {loss} in {self.where}, update {self._seen}, learning rate "
+            f"{lr:.3g}: lower optimizer.lr or set a smaller optimizer.clip"
+        )

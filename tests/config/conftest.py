@@ -1,0 +1,56 @@
+"""A small valid study and registry, as YAML would give them."""
+
+import copy
+
+import pytest
+
+from ulmfit.config.plan import Plan
+from ulmfit.config.study import Registry, Study, Text, Variant
+from ulmfit.config.validation import check
+
+STUDY = {
+    "study": "demo",
+    "datasets": {"reviews": {"corpus": "wiki"}},
+    "seeds": {"runs": [0, 1], "vary": ["finetune", "classify"]},
+    "experiments": {
+        "main": {
+            "title": "Main",
+            "n_labelled": [100],
+            "cells": ["ulmfit", "full", "no-pretraining", "no-finetuning", "from-scratch"],
+        }
+    },
+}
+VARIANTS = {
+    "ulmfit": {"title": "ULMFiT"},
+    "full": {"classify": {"freezing": "none", "schedule": {"kind": "constant"}}},
+    "no-pretraining": {"pretrain": "none"},
+    "no-finetuning": {"finetune": "none"},
+    "from-scratch": {"pretrain": "none", "finetune": "none", "classify": "full"},
+    "tfidf": {"baseline": "tfidf"},
+}
+
+
+@pytest.fixture
+def study():
+    return copy.deepcopy(STUDY)
+
+
+@pytest.fixture
+def variants():
+    return copy.deepcopy(VARIANTS)
+
+
+@pytest.fixture
+def make_plan():
+    """Build a plan from the values above, or from changed ones."""
+
+    def build(study=STUDY, variants=VARIANTS):
+        registry = Registry(
+            corpora={"wiki": Text(source="docstrings-prose")},
+            datasets={"reviews": Text(source="docstrings-sections")},
+            variants=check(dict[str, Variant], variants, "variants.yaml"),
+            published={"table-7": {"reviews": {"full": 6.87}}},
+        )
+        return Plan(check(Study, study, "demo.yaml"), registry)
+
+    return build

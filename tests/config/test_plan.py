@@ -1,0 +1,126 @@
+"""Variants become stage recipes, and equal recipes one job."""
+
+import itertools
+import json
+
+import pytest
+
+from ulmfit.config.manifest import language_models, manifest
+from ulmfit.config.recipes import Classifier, from_json
+
+
+def test_variants_of_one_stage_share_all_stages_above(make_plan):
+    fields = {run.variant: run.fields for run in make_plan().runs() if run.seed == 0}
+    above = ("corpus", "pretrain", "finetune", "pretrain_seed", "finetune_seed")
+    assert all(fields["full"][name] == fields["ulmfit"][name] for name in above)
+    assert fields["full"]["classify"] != fields["ulmfit"]["classify"]
+    assert fields["from-scratch"]["classify"] == fields["full"]["classify"]
+
+
+def test_equal_recipes_are_one_run_whoever_asks_for_them(make_plan, study, variants):
+    variants["twin"] = variants["full"]
+    study["experiments"]["main"]["cells"].append("twin")
+    plan = make_plan(study, variants)
+    assert {run.path for run in plan.runs()} == {run.path for run in make_plan().runs()}
+
+
+def test_the_order_of_the_yaml_moves_no_path(make_plan, study, variants):
+    paths = {run.path for run in make_plan().runs()}
+    for order in itertools.islice(itertools.permutations(variants), 0, 200, 7):
+        again = make_plan(study, {name: variants[name] for name in order})
+        assert {run.path for run in again.runs()} == paths
+
+
+def test_a_variant_laid_over_nothing_is_the_base_recipe(make_plan, study, variants):
+    variants["plain"] = {"classify": {"freezing": "gradual"}}
+    study["experiments"]["main"]["cells"].append("plain")
+    plan = make_plan(study, variants)
+    assert {run.path for run in plan.runs()} == {run.path for run in make_plan().runs()}
+
+
+def test_left_out_stages_leave_no_parent(make_plan):
+    plan = make_plan()
+    parents = {run.variant: plan.parent(run.fields, finetuned=True) for run in plan.runs()}
+    assert parents["from-scratch"] is None
+    assert parents["no-finetuning"].startswith("lm/")
+    assert parents["no-pretraining"].startswith("ft/reviews/none/")
+    finetuned = next(run for run in plan.runs() if run.variant == "no-pretraining")
+    assert plan.parent(finetuned.fields, finetuned=False) is None
+
+
+def test_only_the_named_seeds_vary(make_plan, study):
+    models = language_models(make_plan())
+    assert {m["seed"] for m in models if m["stage"] == "pretrain"} == {0}
+    assert {m["seed"] for m in models if m["stage"] == "finetune"} == {0, 1}
+    study["seeds"]["vary"] = ["classify"]
+    plan = make_plan(study)
+    assert {m["seed"] for m in language_models(plan)} == {0}
+    assert {run.fields["classify_seed"] for run in plan.runs()} == {"0", "1"}
+
+
+def test_a_dataset_may_lay_its_own_values_over_a_recipe(make_plan, study):
+    study["datasets"]["reviews"]["recipes"] = {"classify": {"epochs": 7}}
+    plan = make_plan(study)
+    run = next(plan.runs())
+    assert from_json(Classifier, plan.recipe("classify", run.fields)).epochs == 7
+
+
+def test_words_need_no_corpus_and_subwords_share_that_of_pretraining(make_plan):
+    plan = make_plan()
+    fields = {"dataset": "reviews", "tokenizer": "word", "corpus": "wiki"}
+    assert plan.tokens("reviews", fields) == "tokens/reviews/word/none"
+    fields["tokenizer"] = "subword"
+    assert plan.tokens("reviews", fields) == "tokens/reviews/subword/wiki"
+    # A model from scratch reads the same sub-words as the one it is compared with.
+    assert plan.tokens("reviews", fields | {"corpus": "none"}) == "tokens/reviews/subword/wiki"
+
+
+def test_an_ensemble_brings_its_members(make_plan, study):
+    study["experiments"]["main"]["cells"] = ["ulmfit", {"variant": "ulmfit", "ensemble": "fwd+bwd"}]
+    plan = make_plan(study)
+    ensembles = [run for run in plan.runs() if run.kind == "ensemble"]
+    paths = {run.path for run in plan.runs()}
+    assert [(run.tokenizer, run.direction) for run in ensembles] == [("word", "fwd+bwd")] * 2
+    assert all(len(run.members) == 2 and set(run.members) <= paths for run in ensembles)
+
+
+def test_only_experiments_on_the_test_fold_unseal_it(make_plan, study):
+    assert not list(make_plan().unsealed())
+    study["experiments"]["final"] = {
+        "title": "Final",
+        "n_labelled": [100],
+        "fold": "test",
+        "cells": ["ulmfit", {"among": ["full", "from-scratch"]}, "tfidf"],
+    }
+    plan = make_plan(study)
+    assert {run.variant for run in plan.unsealed()} == {"ulmfit", "full", "from-scratch", "tfidf"}
+
+
+def test_labelled_only_text_is_fine_tuned_for_each_number_of_labels(make_plan, study, variants):
+    variants["supervised"] = {"finetune_text": "labelled"}
+    study["experiments"]["main"] |= {"n_labelled": [50, 100], "cells": ["ulmfit", "supervised"]}
+    models = language_models(make_plan(study, variants))
+    texts = {m["n_text"] for m in models if m["stage"] == "finetune"}
+    assert texts == {"all", "50", "100"}
+
+
+def test_the_manifest_is_plain_data_and_complete(make_plan, study):
+    study["experiments"]["main"] |= {
+        "published": "table-7",
+        "cells": ["ulmfit", "full", {"among": ["full", "from-scratch"]}, "tfidf"],
+    }
+    made = json.loads(json.dumps(manifest(make_plan(study))))
+    cells = {cell["variant"]: cell for cell in made["experiments"][0]["cells"]}
+    ids = {run["id"] for run in made["runs"]}
+    assert cells["full"]["published"] == 6.87
+    assert cells["ulmfit"]["id"] == made["experiments"][0]["reference"]["reviews/100"]
+    assert cells["best-of-full+from-scratch"]["runs"] == []
+    assert {p for part in cells["best-of-full+from-scratch"]["among"] for p in part["runs"]} <= ids
+    assert {path for cell in cells.values() for path in cell["runs"]} <= ids
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda"])
+def test_the_device_is_part_of_no_recipe(make_plan, study, device):
+    study["device"] = device
+    plan = make_plan(study)
+    assert all("cuda" not in plan.recipe("classify", run.fields) for run in plan.runs())

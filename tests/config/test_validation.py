@@ -1,0 +1,92 @@
+"""Mistakes in YAML stop before anything runs, with file, place and the nearest valid name."""
+
+import pytest
+
+from ulmfit.config.recipes import Classifier, from_json, to_dict
+from ulmfit.config.study import Study
+from ulmfit.config.validation import check, merge
+from ulmfit.errors import UserError
+from ulmfit.store.files import canonical_json
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"devise": "cpu"}, "demo.yaml: devise: unknown key 'devise'; did you mean 'device'?"),
+        (
+            {"device": "gpu"},
+            "demo.yaml: device: input should be 'auto', 'cpu' or 'cuda', not 'gpu'",
+        ),
+        ({"seeds": {"runs": []}}, "demo.yaml: seeds.runs: "),
+        ({"split_seed": -1}, "demo.yaml: split_seed: "),
+        (
+            {"datasets": {"reviews": {"corpos": "wiki"}}},
+            "demo.yaml: datasets.reviews.corpos: unknown key 'corpos'; did you mean 'corpus'?",
+        ),
+        ({"study": "No Spaces"}, "demo.yaml: study: "),
+    ],
+)
+def test_a_mistake_is_said_in_one_line_with_its_place(study, change, message):
+    with pytest.raises(UserError) as caught:
+        check(Study, study | change, "demo.yaml")
+    assert str(caught.value).startswith(message)
+    assert "pydantic" not in str(caught.value)
+
+
+def test_a_missing_key_is_named(study):
+    del study["datasets"]
+    with pytest.raises(UserError, match=r"demo\.yaml: key 'datasets' is missing"):
+        check(Study, study, "demo.yaml")
+
+
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [
+        ({"classify": {"optimizer": {"rl": 1}}}, "unknown key 'rl'; "),
+        ({"classify": {"optimizer": {"lr": 0}}}, "classify: optimizer.lr: "),
+        ({"classify": {"freezing": "graduel"}}, "classify: freezing: "),
+        ({"classify": "ful"}, "unknown variant 'ful'; did you mean 'full'?"),
+        ({"classify": "none"}, "classify cannot be 'none'"),
+    ],
+)
+def test_a_mistake_in_a_variant_names_the_variant(make_plan, variants, variant, message):
+    variants["odd"] = variant
+    with pytest.raises(UserError, match="study demo: variant odd") as caught:
+        make_plan(variants=variants)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cells": ["ulmfat"]}, "unknown variant 'ulmfat'; did you mean 'ulmfit'?"),
+        ({"reference": "tfidf"}, "reference 'tfidf' is not among the cells"),
+        ({"datasets": ["review"]}, "unknown dataset 'review'; did you mean 'reviews'?"),
+        ({"tokenizer": "words"}, "unknown tokenizer 'words'; did you mean 'word'?"),
+        ({"n_labelled": [0]}, "n_labelled must be positive"),
+        ({"cells": ["ulmfit", {"variant": "ulmfit", "ensemble": "both"}]}, "unknown ensemble"),
+    ],
+)
+def test_a_mistake_in_an_experiment_names_the_experiment(make_plan, study, change, message):
+    study["experiments"]["main"] |= change
+    with pytest.raises(UserError, match="main") as caught:
+        make_plan(study)
+    assert message in str(caught.value)
+
+
+def test_unknown_dataset_and_corpus_are_refused(make_plan, study):
+    study["datasets"] = {"reviews": {"corpus": "wikki"}}
+    with pytest.raises(UserError, match="unknown corpus 'wikki'; did you mean 'wiki'"):
+        make_plan(study)
+
+
+def test_merge_goes_into_nested_mappings_and_changes_neither():
+    base, over = {"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"c": 4}, "e": 5}
+    assert merge(base, over) == {"a": {"b": 1, "c": 4}, "d": 3, "e": 5}
+    assert base == {"a": {"b": 1, "c": 2}, "d": 3}
+    assert over == {"a": {"c": 4}, "e": 5}
+
+
+def test_a_recipe_survives_the_way_through_json():
+    recipe = check(Classifier, {"optimizer": {"lr": 0.5}, "freezing": "none"}, "here")
+    assert from_json(Classifier, canonical_json(to_dict(recipe))) == recipe

@@ -1,0 +1,64 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ulmfit.text.display import decode, decode_pieces
+from ulmfit.text.rules import RULE_SETS, apply_rules
+
+
+def test_capitals_come_back():
+    tokens = ["xxmaj", "the", "xxup", "nasa", "film", "was", "i"]
+    assert decode(tokens) == "The NASA film was i"
+
+
+def test_repetitions_come_back():
+    assert decode(["so", "xxrep", "4", "!", "xxwrep", "3", "no", "."]) == "so !!!! no no no ."
+
+
+def test_a_repeated_word_gets_its_capital_before_it_is_repeated():
+    assert decode(["xxwrep", "3", "xxmaj", "no"]) == "No No No"
+
+
+def test_white_space_comes_back():
+    assert decode(["a", "\\n\\n▁", "b"]) == "a \n\n  b"
+
+
+def test_marks_without_their_token_pass_through():
+    for tokens in (["xxmaj"], ["xxrep"], ["xxrep", "3"], ["xxwrep", "x", "a"], ["a", "xxup"]):
+        assert decode(tokens) == " ".join(tokens)
+
+
+def test_an_absurd_count_is_not_carried_out():
+    assert decode(["xxrep", "50000", "xxrep", "50000", "a"]) == "xxrep 50000 " + "a" * 50000
+    assert decode(["xxrep", "9" * 5000, "a"]).startswith("xxrep 9")
+
+
+def test_special_tokens_that_change_nothing_stay_visible():
+    assert decode(["xxbos", "xxfld", "1", "a", "xxunk"]) == "xxbos xxfld 1 a xxunk"
+
+
+def test_pieces_become_words():
+    assert decode_pieces(["▁xxmaj", "▁the", "▁mov", "ie", ".", "▁xxrep", "▁3", "▁!"]) == (
+        "The movie. !!!"
+    )
+
+
+LOWER = st.text("abcdefgh", min_size=2, max_size=6).filter(
+    lambda w: not any(a == b == c for a, b, c in zip(w, w[1:], w[2:], strict=False))
+)
+WORD = LOWER | LOWER.map(str.upper) | LOWER.map(str.capitalize)
+
+
+@given(st.lists(WORD, min_size=1), st.integers(1, 5))
+def test_decode_undoes_the_rules_on_words(words, times):
+    text = " ".join(word for word in words for _ in range(times))
+    tokens = apply_rules([text], RULE_SETS["fastai-v2"]).split()
+    assert decode(tokens[1:]) == text
+
+
+@given(
+    st.lists(
+        st.sampled_from(["xxmaj", "xxup", "xxrep", "xxwrep", "3", "70", "a", "b"]), max_size=30
+    )
+)
+def test_decode_takes_any_tokens(tokens):
+    assert isinstance(decode(tokens), str)

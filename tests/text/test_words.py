@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ulmfit.text import words
+from ulmfit.text.rules import apply_rules, spell_white_space
+from ulmfit.text.words import WordTokenizer
+
+GOLDEN = [
+    ("The U.S. HATES it, I know.", "xxbos xxmaj the xxup u.s . xxup hates it , i know ."),
+    ("aa bbb cccc", "xxbos aa xxrep 3 b xxrep 4 c"),
+    ("very very, so so so good", "xxbos very very , xxwrep 3 so good"),
+    ("don#39;t &lt;b&gt;<br />Next", "xxbos do n't < b > \\n xxmaj next"),
+    ("one<br /><br />two  three", "xxbos one \\n\\n two three"),
+    ("a \n b\r\nc", "xxbos a \\n▁ b \\r\\n c"),
+    ("tab\there", "xxbos tab \t here"),
+    ("CAFÉ naïve Über 東京 😀!", "xxbos xxup café naïve Über 東京 😀 !".replace("Ü", "ü")),
+    ("either/or #1 C:\\x", "xxbos either / or # 1 xxup c : \\ x"),
+    ("the <unk> @-@ like thing", "xxbos the xxunk - like thing"),
+    ("Well... :) can't we'll", "xxbos xxmaj well … :) ca n't we 'll"),
+    ("http://a.b/c 3.5% $40", "xxbos http : / / a.b / c 3.5 % $ 40"),
+    ("non\xa0breaking", "xxbos non \xa0 breaking"),
+    ("say xxmaj xxup xxbos", "xxbos say xxmaj xxup xxbos"),
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return WordTokenizer()
+
+
+@pytest.mark.parametrize(("text", "expected"), GOLDEN)
+def test_documents_become_the_tokens_of_fastai_v2(tokenizer, text, expected):
+    assert tokenizer.tokenise((text,)) == expected.split(" ")
+
+
+def test_fields_are_marked(tokenizer):
+    assert tokenizer.tokenise(("A Title", "The body")) == (
+        ["xxbos", "xxfld", "1", "a", "xxmaj", "title", "xxfld", "2", "xxmaj", "the", "body"]
+    )
+
+
+TEXT = st.lists(
+    st.sampled_from(
+        [
+            "The",
+            "WORD",
+            "can't",
+            "U.S.",
+            ":)",
+            "...",
+            "e.g.",
+            "\n",
+            " ",
+            "  ",
+            "\t",
+            "!!",
+            "x.y",
+            "é",
+        ]
+    ),
+    max_size=30,
+).map(" ".join) | st.text(max_size=30)
+
+
+@pytest.fixture(scope="module")
+def spacy_alone():
+    import spacy
+
+    return spacy.blank("en").tokenizer
+
+
+@given(text=TEXT)
+def test_remembered_stretches_give_the_tokens_of_spacy(tokenizer, spacy_alone, text):
+    prepared = apply_rules((text,), tokenizer.rules)
+    expected = spell_white_space([token.text for token in spacy_alone(prepared)])
+    assert tokenizer.tokenise((text,)) == expected
+
+
+def test_an_encoding_holds_each_type_once_and_the_documents_end_to_end(tokenizer):
+    encoding = tokenizer([("a b a",), ("b",)])
+    assert sorted(encoding.types) == ["a", "b", "xxbos"]
+    assert encoding.lengths.tolist() == [4, 2]
+    assert [encoding.types[i] for i in encoding.ids] == ["xxbos", "a", "b", "a", "xxbos", "b"]
+    assert encoding.ids.dtype == np.uint32
+
+
+def test_a_full_cache_changes_nothing(tokenizer, monkeypatch):
+    texts = [f"Word{i} and word{i % 3}" for i in range(9)]
+    remembered = [tokenizer.tokenise((text,)) for text in texts]
+    monkeypatch.setattr(words, "_CACHE_SIZE", 2)
+    assert [tokenizer.tokenise((text,)) for text in texts] == remembered

@@ -1,0 +1,257 @@
+import os
+import sys
+from pathlib import Path
+
+# The package of this checkout, whether or not one is installed: code and workflow never part.
+SOURCE_FOLDER = Path(workflow.basedir).resolve()
+while not (SOURCE_FOLDER / "src" / "ulmfit").exists():
+    SOURCE_FOLDER = SOURCE_FOLDER.parent
+sys.path.insert(0, str(SOURCE_FOLDER / "src"))
+
+from snakemake.exceptions import WorkflowError
+
+from ulmfit.config import paths
+from ulmfit.config.code_versions import CODE_VERSIONS
+from ulmfit.config.manifest import language_models
+from ulmfit.config.recipes import compute_threads
+from ulmfit.errors import UserError
+from ulmfit.store.files import canonical_json
+from ulmfit.studies import BUILT_IN, load_plan
+from ulmfit.gpus import gpus_to_request
+
+STUDY_FILE = workflow.configfiles[-1] if workflow.configfiles else BUILT_IN
+
+try:
+    PLAN = load_plan(dict(config), SOURCE_FOLDER / "config", str(STUDY_FILE))
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+# Jobs run the package of this checkout with the interpreter of this Snakemake, unless a software
+# environment brings its own. None of this is part of a rule, so moving the folder reruns nothing.
+shell.prefix(
+    f"set -euo pipefail; export ULMFIT_DEVICE={PLAN.study.device}; "
+    f"export PYTHONPATH={SOURCE_FOLDER}/src; "
+    + (
+        ""
+        if workflow.deployment_settings.deployment_method
+        else f"export PATH={os.path.dirname(sys.executable)}:$PATH; "
+    )
+)
+
+NAME = r"[a-z0-9][a-z0-9-]*"
+WILDCARDS = {
+    "text": NAME,
+    "dataset": NAME,
+    "corpus": NAME,
+    "tokenizer": NAME,
+    "trained_on": NAME,
+    "direction": "fwd|bwd",
+    "pretrain": NAME,
+    "finetune": NAME,
+    "classify": NAME,
+    "n_text": r"all|\d+",
+    "n_labelled": r"all|\d+",
+    "pretrain_seed": r"\d+",
+    "finetune_seed": r"\d+",
+    "classify_seed": r"\d+",
+    "seed": r"\d+",
+    "ensemble": r"[a-z0-9][a-z0-9+-]*",
+    "variant": NAME,
+    "baseline": NAME,
+}
+
+
+# Resources
+
+
+def gpus(wildcards):
+    """GPUs that a training job asks for; never part of params, so it never causes a rerun."""
+    return gpus_to_request(PLAN.study.device, local=workflow.local_exec)
+
+
+def growing(start):
+    """A resource that grows with each attempt."""
+
+    def amount(wildcards, attempt):
+        return start * attempt
+
+    return amount
+
+
+# Inputs
+
+
+def token_files(folder):
+    return {
+        name.split(".")[0]: f"<results>/{folder}/{name}" for name in paths.TOKEN_FILES
+    }
+
+
+def corpus_tokens(wildcards):
+    return token_files(PLAN.tokens(wildcards.corpus, wildcards))
+
+
+def dataset_tokens(wildcards):
+    return token_files(PLAN.tokens(wildcards.dataset, wildcards))
+
+
+def facts(folder):
+    """What stands beside the weights of a language model and is read with them."""
+    return {
+        "initial_card": f"<results>/{folder}/card.json",
+        "initial_vocabulary": f"<results>/{folder}/vocabulary.txt",
+    }
+
+
+def pretrained_weights(wildcards):
+    """Weights that LM fine-tuning starts from; none for a random start."""
+    parent = PLAN.parent(wildcards, finetuned=False)
+    return f"<results>/{parent}/{paths.WEIGHTS}" if parent else []
+
+
+def pretrained_facts(wildcards):
+    parent = PLAN.parent(wildcards, finetuned=False)
+    return facts(parent) if parent else {}
+
+
+def language_model_weights(wildcards):
+    """Weights that a classifier starts from; none for a random start."""
+    parent = PLAN.parent(wildcards, finetuned=True)
+    return f"<results>/{parent}/{paths.WEIGHTS}" if parent else []
+
+
+def language_model_facts(wildcards):
+    parent = PLAN.parent(wildcards, finetuned=True)
+    return facts(parent) if parent else {}
+
+
+# Recipes
+
+
+def recipe(stage):
+    """Canonical JSON of the recipe of a stage: equal recipes give equal jobs."""
+
+    def value(wildcards):
+        return PLAN.recipe(stage, wildcards)
+
+    return value
+
+
+def threads_of(stage):
+    """Threads of a training job: what its recipe computes with."""
+
+    def value(wildcards):
+        return compute_threads(PLAN.recipe(stage, wildcards))
+
+    return value
+
+
+def text_source(wildcards):
+    return PLAN.text(wildcards.text).source
+
+
+def text_options(wildcards):
+    return PLAN.source_options(wildcards.text)
+
+
+def fold_options(wildcards):
+    return PLAN.fold_options(wildcards.text)
+
+
+# What readers see
+
+
+def run_files(file):
+    """A file of every run of the study."""
+    return [f"<results>/{run.path}/{file}" for run in PLAN.runs()]
+
+
+def unsealed_files(file):
+    """A file of the test fold of every run whose test fold some experiment shows."""
+    return [f"<results>/{run.path}/test/{file}" for run in PLAN.unsealed()]
+
+
+def language_model_files(file):
+    """A file of every language model of the study."""
+    return [f"<results>/{model['path']}/{file}" for model in language_models(PLAN)]
+
+
+def history_files():
+    """Learning curves of every classifier."""
+    return [
+        f"<results>/{run.path}/history.csv"
+        for run in PLAN.runs()
+        if run.kind == "model"
+    ]
+
+
+def text_files(file):
+    """A file of every corpus and dataset of the study."""
+    return [f"<results>/{file.format(text=text)}" for text in PLAN.texts()]
+
+
+# At the start of a line `report` is a keyword of Snakemake, so its flag needs another name there.
+in_report = report
+
+
+def table_outputs():
+    """CSV tables, those of experiments marked for the report of Snakemake."""
+    return [
+        *(f"<results>/tables/{name}.csv" for name in FACT_TABLES),
+        *(
+            in_report(
+                f"<results>/tables/{name}.csv",
+                caption="../report/table.rst",
+                category="Tables",
+                labels={"experiment": experiment.title, "fold": experiment.fold},
+            )
+            for name, experiment in PLAN.study.experiments.items()
+        ),
+    ]
+
+
+def figure_outputs():
+    """Figures as SVG, marked for the report of Snakemake."""
+    experiments = PLAN.study.experiments
+    titles = {f"errors-{name}": item.title for name, item in experiments.items()}
+    titles |= {
+        f"labels-{name}": f"{item.title}: by number of labels"
+        for name, item in experiments.items()
+        if len(item.n_labelled) > 1
+    }
+    titles |= {
+        f"curves-{run.dataset}-{run.n_labelled}": f"Learning curves: {run.n_labelled} labels"
+        for run in PLAN.runs()
+        if run.kind == "model"
+    }
+    titles["perplexity"] = "Language models"
+    return [
+        in_report(
+            f"<results>/figures/{name}.svg",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": title},
+        )
+        for name, title in titles.items()
+    ]
+
+
+def markdown_outputs():
+    """Markdown beside the CSV of every table that readers see."""
+    names = [*PLAN.study.experiments, "language_models"]
+    return [f"<results>/tables/{name}.md" for name in names]
+
+
+FACT_TABLES = ("runs", "language_models", "epochs", "confusion")
+
+
+# The study as the stage `manifest` reads it; where jobs run and data lie is none of its business.
+STUDY_VALUES = {
+    name: value
+    for name, value in config.items()
+    if name not in ("device", "data_mirror")
+}
+REGISTRIES = [
+    os.path.relpath(SOURCE_FOLDER / "config" / f"{name}.yaml")
+    for name in ("datasets", "variants", "published")
+]

@@ -1,0 +1,138 @@
+rule score:
+    input:
+        probabilities=f"<results>/{paths.CLASSIFIER}/probabilities.npz",
+        cards=f"<results>/{paths.CLASSIFIER}/card.json",
+        documents="<results>/data/{dataset}/documents.parquet",
+    output:
+        predictions=f"<results>/{paths.CLASSIFIER}/predictions.parquet",
+        metrics=f"<results>/{paths.CLASSIFIER}/metrics.json",
+    log:
+        f"<logs>/{paths.CLASSIFIER}/score.log",
+    benchmark:
+        f"<benchmarks>/{paths.CLASSIFIER}/score.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(30),
+    params:
+        fold="report",
+        code=CODE_VERSIONS["score"],
+    message:
+        "Score {wildcards.classify} on {wildcards.dataset} (seed {wildcards.classify_seed})"
+    shell:
+        "python -m ulmfit score --probabilities {input.probabilities} --cards {input.cards}"
+        " --documents {input.documents} --fold {params.fold}"
+        " --predictions {output.predictions} --metrics {output.metrics} > {log} 2>&1"
+
+
+use rule score as score_test with:
+    input:
+        probabilities=f"<results>/{paths.CLASSIFIER}/test/probabilities.npz",
+        cards=f"<results>/{paths.CLASSIFIER}/card.json",
+        documents="<results>/data/{dataset}/documents.parquet",
+    output:
+        predictions=f"<results>/{paths.CLASSIFIER}/test/predictions.parquet",
+        metrics=f"<results>/{paths.CLASSIFIER}/test/metrics.json",
+    log:
+        f"<logs>/{paths.CLASSIFIER}/test/score.log",
+    benchmark:
+        f"<benchmarks>/{paths.CLASSIFIER}/test/score.tsv"
+    params:
+        fold="test",
+        code=CODE_VERSIONS["score"],
+    message:
+        "Score {wildcards.classify} on the test fold of {wildcards.dataset} (seed {wildcards.classify_seed})"
+
+
+def member_files(file):
+    """A file of every member of an ensemble."""
+
+    def files(wildcards):
+        ensemble = paths.ENSEMBLE.format(**wildcards)
+        return [f"<results>/{member}/{file}" for member in PLAN.members(ensemble)]
+
+    return files
+
+
+use rule score as ensemble with:
+    input:
+        probabilities=member_files("probabilities.npz"),
+        cards=member_files("card.json"),
+        documents="<results>/data/{dataset}/documents.parquet",
+    output:
+        predictions=f"<results>/{paths.ENSEMBLE}/predictions.parquet",
+        metrics=f"<results>/{paths.ENSEMBLE}/metrics.json",
+    log:
+        f"<logs>/{paths.ENSEMBLE}.log",
+    benchmark:
+        f"<benchmarks>/{paths.ENSEMBLE}.tsv"
+    message:
+        "Average the members of {wildcards.ensemble} for {wildcards.variant} on {wildcards.dataset} (seed {wildcards.seed})"
+
+
+use rule score as ensemble_test with:
+    input:
+        probabilities=member_files("test/probabilities.npz"),
+        cards=member_files("card.json"),
+        documents="<results>/data/{dataset}/documents.parquet",
+    output:
+        predictions=f"<results>/{paths.ENSEMBLE}/test/predictions.parquet",
+        metrics=f"<results>/{paths.ENSEMBLE}/test/metrics.json",
+    log:
+        f"<logs>/{paths.ENSEMBLE}/test.log",
+    benchmark:
+        f"<benchmarks>/{paths.ENSEMBLE}/test.tsv"
+    params:
+        fold="test",
+        code=CODE_VERSIONS["score"],
+    message:
+        "Average the members of {wildcards.ensemble} on the test fold of {wildcards.dataset} (seed {wildcards.seed})"
+
+
+rule baseline:
+    input:
+        documents="<results>/data/{dataset}/documents.parquet",
+        folds="<results>/data/{dataset}/folds.parquet",
+    output:
+        predictions=f"<results>/{paths.BASELINE}/predictions.parquet",
+        metrics=f"<results>/{paths.BASELINE}/metrics.json",
+    log:
+        f"<logs>/{paths.BASELINE}.log",
+    benchmark:
+        f"<benchmarks>/{paths.BASELINE}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(120),
+    params:
+        fold="report",
+        code=CODE_VERSIONS["baseline"],
+    message:
+        "Fit the baseline {wildcards.baseline} on {wildcards.n_labelled} labels of {wildcards.dataset}"
+    shell:
+        "python -m ulmfit baseline --name {wildcards.baseline} --documents {input.documents}"
+        " --folds {input.folds} --n-labelled {wildcards.n_labelled} --fold {params.fold}"
+        " --predictions {output.predictions} --metrics {output.metrics} > {log} 2>&1"
+
+
+use rule baseline as baseline_test with:
+    input:
+        documents="<results>/data/{dataset}/documents.parquet",
+        folds="<results>/data/{dataset}/folds.parquet",
+        seal=ancient("<results>/tables/before_test.csv"),
+    output:
+        predictions=f"<results>/{paths.BASELINE}/test/predictions.parquet",
+        metrics=f"<results>/{paths.BASELINE}/test/metrics.json",
+    log:
+        f"<logs>/{paths.BASELINE}/test.log",
+    benchmark:
+        f"<benchmarks>/{paths.BASELINE}/test.tsv"
+    params:
+        fold="test",
+        code=CODE_VERSIONS["baseline"],
+    message:
+        "Fit the baseline {wildcards.baseline} and predict the sealed test fold of {wildcards.dataset}"

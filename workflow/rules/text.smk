@@ -1,0 +1,63 @@
+def training_text(pattern):
+    """Words need no training; sub-words are trained on the fit fold of a corpus."""
+
+    def files(wildcards):
+        if wildcards.trained_on == paths.NONE:
+            return []
+        return f"<results>/{pattern.format(text=wildcards.trained_on)}"
+
+    return files
+
+
+rule tokenizer:
+    input:
+        documents=training_text(paths.DOCUMENTS),
+        folds=training_text(paths.FOLDS),
+    output:
+        f"<results>/{paths.TOKENIZER}",
+    log:
+        f"<logs>/{paths.TOKENIZER}.log",
+    benchmark:
+        f"<benchmarks>/{paths.TOKENIZER}.tsv"
+    priority: 20
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+    params:
+        recipe=recipe("tokenizer"),
+        code=CODE_VERSIONS["tokenizer"],
+    message:
+        "Make the tokenizer {wildcards.tokenizer} (trained on: {wildcards.trained_on})"
+    shell:
+        "python -m ulmfit tokenizer --recipe {params.recipe:q} --documents {input.documents}"
+        " --folds {input.folds} --output {output} --threads {threads} > {log} 2>&1"
+
+
+rule tokens:
+    input:
+        tokenizer=f"<results>/{paths.TOKENIZER}",
+        documents=f"<results>/{paths.DOCUMENTS}",
+        folds=f"<results>/{paths.FOLDS}",
+    output:
+        [f"<results>/{paths.TOKENS}/{name}" for name in paths.TOKEN_FILES],
+    log:
+        f"<logs>/{paths.TOKENS}.log",
+    benchmark:
+        f"<benchmarks>/{paths.TOKENS}.tsv"
+    priority: 20
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(240),
+    params:
+        code=CODE_VERSIONS["tokens"],
+    message:
+        "Tokenize {wildcards.text} with {wildcards.tokenizer}"
+    shell:
+        "python -m ulmfit tokens --tokenizer {input.tokenizer} --documents {input.documents}"
+        " --folds {input.folds} --output {output[0]} --threads {threads} > {log} 2>&1"
