@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from synthetic_tables import CELL_COLUMNS, EPOCH_COLUMNS, LANGUAGE_MODEL_COLUMNS, RUN_COLUMNS
+from ulmfit.evaluate.experiments import CELL_COLUMNS
+from ulmfit.evaluate.tables import EPOCH_COLUMNS, LANGUAGE_MODEL_COLUMNS, RUN_COLUMNS
 from ulmfit.store.files import digest, write_json
 
 HOSTILE = "<script>alert('x')</script> & \"quotes\" $x_1$ | pipe"

@@ -137,13 +137,14 @@ def baseline(
 ) -> None:
     """Train a baseline and write ``predictions.parquet`` and ``metrics.json``.
 
-    Training sees the documents of the fold fit with rank below ``n_labelled``. Predicted are
-    select and report or, with ``test``, the sealed test fold alone, counted in ``ledger``; the
-    model is trained again for it, and is the same. One thread, no randomness.
+    Training sees the documents of the fold fit with rank below ``n_labelled``. Predicted
+    are select and report or, with ``test``, the sealed test fold alone, counted in ``ledger`` (see
+    :func:`ulmfit.evaluate.score.count_evaluation`); the model is trained again for it, and is the
+    same. One thread, no randomness.
 
     Raises UserError for an unknown baseline or option, and where fit has too few documents.
     """
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     if name not in BASELINES:
         raise UserError(f"no baseline {name!r}: choose one of {', '.join(BASELINES)}")
@@ -177,7 +178,7 @@ def baseline(
         inputs=[documents, folds],
         ledger=ledger,
         weights=digest([recipe, len(fit.text), sha256(documents), sha256(folds)]),
-        facts={"training": card, "member_cards": [], "members": [], "combine": None},
+        facts={"training": card, "member_cards": [], "members": []},
     )
 
 

@@ -22,13 +22,15 @@ from ulmfit.store.files import read_json
 class Cell:
     """One cell of an experiment on one fold, with its runs read.
 
-    ``entry`` is the manifest's; ``runs`` the ids of the runs behind it, in the order of seeds;
-    ``chosen`` the id of the cell that an ``among`` cell stands for. ``document`` and ``label``
-    (documents,); ``predicted`` (runs, documents) indices into ``classes``.
+    ``entry`` is the manifest's; ``runs`` the ids of the runs behind it, in the order of seeds, and
+    ``kind`` what they are: model, ensemble or baseline; ``chosen`` the id of the cell that an
+    ``among`` cell stands for. ``document`` and ``label`` (documents,); ``predicted`` (runs,
+    documents) indices into ``classes``.
     """
 
     entry: dict[str, Any]
     runs: tuple[str, ...]
+    kind: str
     chosen: str | None
     document: NDArray[np.str_]
     label: NDArray[np.intp]
@@ -38,7 +40,7 @@ class Cell:
     @property
     def deterministic(self) -> bool:
         """A baseline has no seeds: only documents are left to chance."""
-        return self.entry["kind"] == "baseline" and len(self.runs) == 1
+        return self.kind == "baseline" and len(self.runs) == 1
 
     @cached_property
     def wrong(self) -> Wrong:
@@ -66,31 +68,19 @@ class Study:
         self.manifest: dict[str, Any] = read_json(manifest)
         self.results = results
         self.runs: dict[str, dict[str, Any]] = {run["id"]: run for run in self.manifest["runs"]}
-        self._entries: dict[str, dict[str, Any]] = {
-            cell["id"]: cell
-            for experiment in self.manifest["experiments"]
-            for cell in experiment["cells"]
-        }
         self._metrics: dict[Path, dict[str, Any]] = {}
         self._predictions: dict[tuple[str, str], Predictions] = {}
         self._check_names(manifest)
 
     def _check_names(self, manifest: Path) -> None:
-        named = {run for cell in self._entries.values() for run in cell["runs"]}
-        if unknown := sorted(named - self.runs.keys()):
-            raise UserError(f"{manifest}: a cell names the unknown run {unknown[0]}")
-        candidates = {name for cell in self._entries.values() for name in cell["among"] or ()}
-        if unknown := sorted(candidates - self._entries.keys()):
-            raise UserError(f"{manifest}: a cell chooses among the unknown cell {unknown[0]}")
-        for name in sorted(self._entries.keys() - candidates):
-            cell = self._entries[name]
-            if bool(cell["runs"]) == bool(cell["among"]):
-                raise UserError(
-                    f"{manifest}: cell {name} needs either runs or cells to choose among"
-                )
-        for name in sorted(candidates):
-            if not self._entries[name]["runs"]:
-                raise UserError(f"{manifest}: candidate {name} of an among cell has no runs")
+        for experiment in self.manifest["experiments"]:
+            for entry in experiment["cells"]:
+                where = f"{manifest}: cell {entry['id']} of experiment {experiment['name']}"
+                for part in entry["among"] or [entry]:
+                    if not part["runs"]:
+                        raise UserError(f"{where} has no runs: name runs, or cells to choose among")
+                    if unknown := [run for run in part["runs"] if run not in self.runs]:
+                        raise UserError(f"{where} names the unknown run {unknown[0]}")
 
     def folder(self, run: str, fold: str) -> Path:
         """Where the results of a run on a fold lie; the test fold has a folder of its own."""
@@ -121,22 +111,16 @@ class Study:
         """
         chosen = None
         if entry["among"]:
-            chosen = min(entry["among"], key=self._select_error)
-            entry = self._entries[chosen]
-        seeds = [self.runs[run]["seed"] for run in entry["runs"]]
-        if len(set(seeds)) < len(seeds):
-            raise UserError(f"cell {entry['id']}: two runs have the same seed")
-        order = sorted(range(len(seeds)), key=seeds.__getitem__)
-        return tuple(entry["runs"][index] for index in order), chosen
+            entry = min(entry["among"], key=self._select_error)
+            chosen = str(entry["id"])
+        runs = set(entry["runs"])
+        if len({self.runs[run]["seed"] for run in runs}) < len(runs):
+            raise UserError(f"cell {entry['id']}: two of its runs have the same seed")
+        return tuple(sorted(runs, key=lambda run: int(self.runs[run]["seed"]))), chosen
 
-    def _select_error(self, cell: str) -> float:
-        runs = self._entries[cell]["runs"]
+    def _select_error(self, candidate: dict[str, Any]) -> float:
+        runs = candidate["runs"]
         return sum(float(self.fold_metrics(run, "select")["error"]) for run in runs) / len(runs)
-
-    def possible_runs(self, entry: dict[str, Any]) -> list[str]:
-        """Runs of a cell; of an ``among`` cell those of every candidate, chosen or not."""
-        candidates = [self._entries[name] for name in entry["among"] or ()]
-        return [run for cell in [entry, *candidates] for run in cell["runs"]]
 
     def predictions(self, run: str, fold: str) -> Predictions:
         """Predictions of a run on a fold."""
@@ -160,6 +144,7 @@ class Study:
         return Cell(
             entry=entry,
             runs=runs,
+            kind=str(self.runs[runs[0]]["kind"]),
             chosen=chosen,
             document=tables[0].document,
             label=tables[0].label,

@@ -69,7 +69,6 @@ def _error_row(cell: Cell, fold: str, noise: dict[tuple[str, str], SeedNoise]) -
     entry = cell.entry
     error = estimate_error(cell.wrong, noise_of(cell, noise), [fold, *cell.runs])
     rates = cell.wrong.mean(axis=1)
-    published = (entry["published"] or {}).get(entry["dataset"])
     return {
         **entry,
         "seeds": len(cell.runs),
@@ -82,7 +81,8 @@ def _error_row(cell: Cell, fold: str, noise: dict[tuple[str, str], SeedNoise]) -
         "error_max": float(rates.max()),
         "chosen": cell.chosen,
         # The manifest quotes the paper in per cent.
-        "published": None if published is None else published / 100,
+        "published": None if entry["published"] is None else entry["published"] / 100,
+        "kind": cell.kind,
         "cell": entry["id"],
     }
 

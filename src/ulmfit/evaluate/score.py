@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,70 +26,46 @@ from ulmfit.store.files import read_json, sha256, write_json
 from ulmfit.store.probabilities import read_probabilities
 
 
-def mean_probability(members: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of the members' probabilities, (members, n, classes) -> (n, classes) (paper 3.3)."""
-    return np.asarray(members.mean(axis=0))
-
-
-def mean_logit(members: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Softmax of the mean logits: the normalised geometric mean (ulmfit.md section 4)."""
-    logit = np.log(np.maximum(members, np.finfo(np.float32).tiny)).mean(axis=0)
-    power = np.exp(logit - logit.max(axis=1, keepdims=True))
-    return np.asarray(power / power.sum(axis=1, keepdims=True))
-
-
-COMBINATIONS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
-    "mean": mean_probability,
-    "mean-logit": mean_logit,
-}
-
-
 def score(
     probabilities: Sequence[Path],
     documents: Path,
     predictions: Path,
     metrics: Path,
-    card: Sequence[Path],
-    combine: str = "mean",
+    cards: Sequence[Path],
     ledger: Path | None = None,
 ) -> None:
     """Write ``predictions.parquet`` and ``metrics.json`` of one model or one ensemble.
 
-    ``probabilities`` and ``card`` name the members, in the same order; they are joined on document
-    ids, never on positions. Classes are the sorted label names of ``documents``. ``ledger`` is
-    the file that counts the evaluations of a sealed test fold, see :func:`count_evaluation`; it is
-    needed exactly when the probabilities are of that fold.
+    ``probabilities`` and ``cards`` name the members, in the same order; they are joined on document
+    ids, never on positions. An ensemble predicts the mean of its members' probabilities (paper
+    section 3.3). Classes are the sorted label names of ``documents``. ``ledger`` counts the
+    evaluations of the sealed test fold, see :func:`count_evaluation`; it is given exactly when the
+    probabilities are of that fold.
 
     Raises UserError where members cover different documents, where a document has no label, where
-    the classes do not fit, and where the ledger is missing or not needed.
+    the classes do not fit, and where the test fold comes without ledger or a ledger without it.
     """
-    if not probabilities or len(card) != len(probabilities):
+    if not probabilities or len(cards) != len(probabilities):
         raise UserError(
-            f"{len(probabilities)} probabilities but {len(card)} cards: give one card a member"
+            f"{len(probabilities)} probabilities but {len(cards)} cards: give one card a member"
         )
-    if combine not in COMBINATIONS:
-        raise UserError(f"no combination {combine!r}: choose one of {', '.join(COMBINATIONS)}")
     labels = read_labels(documents)
     classes = tuple(sorted({label for label in labels.values() if label is not None}))
     document, fold, members = _join([_read_member(path, len(classes)) for path in probabilities])
-    if len(probabilities) > 1:
-        probability = COMBINATIONS[combine](members.astype(np.float64)).astype(np.float32)
-    else:
-        probability = members[0]
+    probability = members.mean(axis=0, dtype=np.float64).astype(np.float32)
     label = _labels_of(document, labels, classes, documents)
-    cards = [read_json(path) for path in card]
+    trained = [read_json(path) for path in cards]
     write_scored(
         Predictions(document, fold, label, probability, classes),
         predictions,
         metrics,
-        inputs=[*probabilities, documents, *card],
+        inputs=[*probabilities, documents, *cards],
         ledger=ledger,
-        weights="+".join(str(one.get("weights_sha256")) for one in cards),
+        weights="+".join(str(card.get("weights_sha256")) for card in trained),
         facts={
-            "training": cards[0] if len(cards) == 1 else None,
-            "member_cards": cards if len(cards) > 1 else [],
+            "training": trained[0] if len(trained) == 1 else None,
+            "member_cards": trained if len(trained) > 1 else [],
             "members": [path.as_posix() for path in probabilities],
-            "combine": combine if len(cards) > 1 else None,
         },
     )
 

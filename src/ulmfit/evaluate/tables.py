@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ulmfit.errors import UserError
@@ -34,6 +34,7 @@ EPOCH_COLUMNS = (
     *("valid_accuracy", "select_loss", "select_error", "lr", "tokens_per_s", "wall_s", "path"),
 )
 RESERVED = ("runs", "language_models", "epochs", "confusion")
+FOLDS = ("select", "report", "test")
 SHOWN_MISSING = 10
 
 
@@ -45,9 +46,9 @@ def make_tables(manifest: Path, results: Path, output: Path) -> None:
     listing the files that runs have not written yet.
     """
     study = Study(manifest, results)
-    check_complete(study)
+    _require(_needed(study))
     tables: dict[str, tuple[Sequence[str], Iterable[Row]]] = {
-        "runs": (RUN_COLUMNS, _run_rows(study)),
+        "runs": (RUN_COLUMNS, _run_rows(study, FOLDS)),
         "language_models": (LANGUAGE_MODEL_COLUMNS, _language_model_rows(study)),
         "epochs": (EPOCH_COLUMNS, _epoch_rows(study)),
     }
@@ -66,24 +67,44 @@ def make_tables(manifest: Path, results: Path, output: Path) -> None:
         _write(output / f"{name}.csv", columns, rows)
 
 
-def make_runs_table(manifest: Path, results: Path, output: Path, folds: Sequence[str]) -> None:
-    """Write the runs of a study on some folds: what was known before the test fold was opened."""
-    _write(output, RUN_COLUMNS, _run_rows(Study(manifest, results), folds))
+def make_runs_table(
+    manifest: Path, results: Path, output: Path, folds: Sequence[str] = FOLDS
+) -> None:
+    """Write the table of all runs, one line for each run and fold of ``folds``, to ``output``.
+
+    Needs nothing but the runs' ``metrics.json``, so it can be made before the test fold is opened.
+    """
+    study = Study(manifest, results)
+    _require(study.folder(run, fold) / "metrics.json" for run, fold in _scored(study, folds))
+    _write(output, RUN_COLUMNS, _run_rows(study, folds))
 
 
-def check_complete(study: Study) -> None:
-    """Raise UserError listing the files that the tables need and that do not exist."""
-    needed: dict[Path, None] = {}
-    for run, folds in _scored_folds(study).items():
-        for fold in folds:
-            for name in ("metrics.json", "predictions.parquet"):
-                needed[study.folder(run, fold) / name] = None
-        if study.runs[run]["kind"] == "model":
-            needed[study.folder(run, "report") / "history.csv"] = None
+def _scored(study: Study, folds: Sequence[str]) -> list[tuple[str, str]]:
+    """(run, fold) of every fold that each run is scored on: test only where it is unsealed."""
+    unsealed = set(study.manifest["unsealed"])
+    return [
+        (run, fold)
+        for run in study.runs
+        for fold in folds
+        if fold != "test" or study.runs[run]["path"] in unsealed
+    ]
+
+
+def _needed(study: Study) -> Iterator[Path]:
+    for run, fold in _scored(study, FOLDS):
+        yield study.folder(run, fold) / "metrics.json"
+        yield study.folder(run, fold) / "predictions.parquet"
+    for run, facts in study.runs.items():
+        if facts["kind"] == "model":
+            yield study.folder(run, "report") / "history.csv"
     for model in study.manifest["language_models"]:
-        for name in ("card.json", "history.csv"):
-            needed[study.results / model["path"] / name] = None
-    missing = [str(path) for path in needed if not path.exists()]
+        yield study.results / model["path"] / "card.json"
+        yield study.results / model["path"] / "history.csv"
+
+
+def _require(paths: Iterable[Path]) -> None:
+    """Raise UserError listing those of ``paths`` that do not exist."""
+    missing = [str(path) for path in dict.fromkeys(paths) if not path.exists()]
     if missing:
         rest = len(missing) - SHOWN_MISSING
         raise UserError(
@@ -93,49 +114,29 @@ def check_complete(study: Study) -> None:
         )
 
 
-def _scored_folds(study: Study) -> dict[str, list[str]]:
-    """Folds that each run shows: test only where an experiment unseals it."""
-    unsealed = {
-        run
-        for experiment in study.manifest["experiments"]
-        if experiment["fold"] == "test"
-        for entry in experiment["cells"]
-        for run in study.possible_runs(entry)
-    }
-    return {
-        run: ["report", "select", "test"] if run in unsealed else ["report", "select"]
-        for run in study.runs
-    }
-
-
-def _run_rows(study: Study, shown: Sequence[str] = ("report", "select", "test")) -> list[Row]:
+def _run_rows(study: Study, folds: Sequence[str]) -> list[Row]:
     rows = []
-    for run, folds in _scored_folds(study).items():
-        for fold in (fold for fold in folds if fold in shown):
-            metrics = study.metrics(run, fold)
-            training = metrics["training"]
-            cards = [training] if training else metrics.get("member_cards", [])
-            rows.append(
-                {
-                    **study.runs[run],
-                    **study.fold_metrics(run, fold),
-                    **_cost(cards),
-                    "fold": fold,
-                    "members": len(metrics["members"]),
-                    "test_evaluations": metrics.get("test_evaluations"),
-                }
-            )
+    for run, fold in _scored(study, folds):
+        metrics = study.metrics(run, fold)
+        cards = [metrics["training"]] if metrics["training"] else metrics["member_cards"]
+        rows.append(
+            {
+                **study.runs[run],
+                **study.fold_metrics(run, fold),
+                **_cost(cards),
+                "fold": fold,
+                "members": len(metrics["members"]),
+                "test_evaluations": metrics.get("test_evaluations"),
+            }
+        )
     return rows
 
 
 def _cost(cards: Sequence[Row]) -> Row:
     """What training took; an ensemble costs what its members cost together."""
-    if not cards:
-        return {}
-    speeds = {card.get("tokens_per_s") for card in cards}
     return {
         "wall_s": sum(card["wall_s"] for card in cards),
-        "tokens_per_s": speeds.pop() if len(cards) == 1 else None,
+        "tokens_per_s": cards[0].get("tokens_per_s") if len(cards) == 1 else None,
         "peak_memory_mib": max(card["peak_memory_mib"] for card in cards),
         "device": "+".join(sorted({card["device"] for card in cards})),
         "recipe_digest": "+".join(dict.fromkeys(card["recipe_digest"] for card in cards)),
