@@ -45,23 +45,38 @@ def _is_table(value: Any) -> bool:
         isinstance(value, Mapping)
         and bool(value)
         and all(
-            isinstance(inner, Mapping) and all(_is_scalar(leaf) for leaf in inner.values())
+            isinstance(inner, Mapping) and all(_is_scalar(leaf) for leaf in _leaves(inner).values())
             for inner in value.values()
         )
     )
 
 
-def _table(name: str, value: Mapping[str, Mapping[str, Scalar]]) -> Sheet:
-    columns = list(dict.fromkeys(key for inner in value.values() for key in inner))
+def _leaves(inner: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of a row: a mapping within it gives one column for each of its keys."""
+    names = [key for value in inner.values() if isinstance(value, Mapping) for key in value]
+    names += [key for key, value in inner.items() if not isinstance(value, Mapping)]
+    leaves: dict[str, Any] = {}
+    for key, value in inner.items():
+        if isinstance(value, Mapping):
+            for leaf, content in value.items():
+                leaves[leaf if names.count(leaf) == 1 else f"{key}: {leaf}"] = content
+        else:
+            leaves[key] = value
+    return leaves
+
+
+def _table(name: str, value: Mapping[str, Mapping[str, Any]]) -> Sheet:
+    rows = {row: _leaves(inner) for row, inner in value.items()}
+    columns = list(dict.fromkeys(key for leaves in rows.values() for key in leaves))
     return Sheet(
         name="",
         title=name,
-        caption=name,
+        caption=f"{name[:1].upper()}{name[1:]}.",
         columns=(Column(""), *(Column(column, True) for column in columns)),
         groups=(
             tuple(
-                Line((Cell(row, row), *(_cell(inner.get(column)) for column in columns)))
-                for row, inner in value.items()
+                Line((Cell(row, row), *(_cell(leaves.get(column)) for column in columns)))
+                for row, leaves in rows.items()
             ),
         ),
     )

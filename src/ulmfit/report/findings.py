@@ -57,13 +57,13 @@ def _finding(experiment: Experiment, group: Sequence[Row], reference: Row) -> Fi
         number(reference, "error_low"), number(reference, "error_high"), places
     )
     size = f"{wording.N_IS}{wording.count(reference['n'])}, {_seeds(reference)}"
+    error = wording.percent(number(reference, "error"), places)
     lead = (
-        f"{reference['title']} makes {wording.percent(number(reference, 'error'), places)} % errors "
-        f"on the {experiment.fold} fold {bounds} ({size}; {reference['dataset']}, "
-        f"{wording.labels(reference['n_labelled'])})"
+        f"{reference['title']} makes {error} % errors on the {experiment.fold} fold {bounds} "
+        f"({size}; {reference['dataset']}, {wording.labels(reference['n_labelled'])})"
     )
     sides: dict[str, list[str]] = {}
-    members = {name for row in group for name in experiment.among(row)}
+    members = {name for row in group for name in experiment.candidates(row)}
     for row, name in zip(group, wording.distinct_titles(group), strict=True):
         if row is not reference and row["difference"] and row["cell"] not in members:
             verdict = OPPOSITE.get(row["verdict"], row["verdict"])

@@ -74,6 +74,7 @@ def _context(
             for experiment in study.experiments
         ],
         "language_models": language_model_sheet(study) if study.language_models else None,
+        "across": [item for item in figures if item["kind"] == "labels" and not item["experiment"]],
         "perplexity": [item for item in figures if item["kind"] == "perplexity"],
         "curves": [item for item in figures if item["kind"] == "curves"],
         "texts": _texts(study, results),
@@ -157,13 +158,23 @@ def _texts(study: Study, results: Path) -> list[dict[str, Any]]:
         source = read_optional(results, text["source"]) if text.get("source") else None
         folds = read_optional(results, text["folds"]) if text.get("folds") else None
         texts.append(
-            {"name": name, "role": text["role"], "source": facts(source), "folds": facts(folds)}
+            {
+                "name": name,
+                "title": text.get("title") or name,
+                "role": text["role"],
+                "terms": facts({key: text.get(key) for key in ("citation", "licence")}),
+                "source": facts(source),
+                "folds": facts(folds),
+            }
         )
     return texts
 
 
 def _environment(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    keys = "packages python platform cpu cores code config_digest manifest_sha256".split()
+    keys = [
+        *("packages", "python", "platform", "cpu", "cores", "code"),
+        *("config_digest", "manifest_sha256"),
+    ]
     lists = {
         f"trainings by {name}": {
             _label(row): f"({wording.plural(row['jobs'], 'training')})" for row in provenance[key]
@@ -182,7 +193,7 @@ def _label(row: Mapping[str, Any]) -> str:
             parts.append("with changes" if value else "unchanged")
         elif value is not None and key != "jobs":
             parts.append(str(value))
-    return ", ".join(parts)
+    return ", ".join(parts) or "not recorded"
 
 
 def _cost_sheet(cost: Mapping[str, Mapping[str, float]]) -> Sheet:

@@ -35,6 +35,7 @@ class Departure:
     """All departures of one variant; ``where`` names the settings if there are several."""
 
     title: str
+    description: str
     where: str
     differences: tuple[Difference, ...]
 
@@ -95,7 +96,8 @@ def departures(study: Study, results: Path) -> tuple[str, list[Departure]]:
         trained = by_path.get(run["path"])
         if run["kind"] != "model" or trained is None:
             continue
-        keys = (run["dataset"], run["tokenizer"], run["direction"], str(run["n_labelled"]))
+        keys: tuple[str, ...] = (run["dataset"], run["tokenizer"], run["direction"])
+        keys += (str(run["n_labelled"]),)
         titles.setdefault(run["variant"], run["title"])
         chains.setdefault(run["variant"], {}).setdefault(keys, _chain(trained, every))
     reference = _reference_variant(study)
@@ -110,7 +112,8 @@ def departures(study: Study, results: Path) -> tuple[str, list[Departure]]:
                 grouped.setdefault(difference, []).append(keys)
         for difference, where in grouped.items():
             place = _where(where) if len(grouped) > 1 else ""
-            result.append(Departure(titles[variant], place, difference))
+            about = study.manifest.get("variants", {}).get(variant, {}).get("description", "")
+            result.append(Departure(titles[variant], about, place, difference))
     return titles[reference], result
 
 

@@ -14,11 +14,14 @@ from xml.etree import ElementTree
 from ulmfit.errors import UserError
 from ulmfit.report.palette import INK, MUTED, OKABE_ITO, PAPER, RULE
 
-ELEMENTS = set("svg g defs path use clipPath rect line polyline polygon circle ellipse".split())
-ATTRIBUTES = set(
-    "id d x y x1 y1 x2 y2 cx cy r rx ry width height points transform style clip-path href "
-    "viewBox fill stroke".split()
-)
+ELEMENTS = {
+    *("svg", "g", "defs", "path", "use", "clipPath", "rect", "line"),
+    *("polyline", "polygon", "circle", "ellipse"),
+}
+ATTRIBUTES = {
+    *("id", "d", "x", "y", "x1", "y1", "x2", "y2", "cx", "cy", "r", "rx", "ry", "width", "height"),
+    *("points", "transform", "style", "clip-path", "href", "viewBox", "fill", "stroke"),
+}
 VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", PAPER: "--paper"} | {
     colour: f"--series-{index}" for index, colour in enumerate(OKABE_ITO)
 }
