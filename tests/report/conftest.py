@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from crowded_study import write_crowded_study
 from finished_study import finish
-from synthetic_results import SyntheticResults
 
+from synthetic_results import SyntheticResults
 from ulmfit.store.files import read_json, write_json
 
 

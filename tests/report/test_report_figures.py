@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from synthetic_results import SyntheticResults
 
+from synthetic_results import SyntheticResults
 from ulmfit.errors import UserError
 from ulmfit.report import drawing
 from ulmfit.report.curves import Series

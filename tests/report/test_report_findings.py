@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from synthetic_results import SyntheticResults
 
+from synthetic_results import SyntheticResults
 from ulmfit.report.findings import findings
 from ulmfit.report.limits import limits, sealed_fold_statement
 from ulmfit.report.results import Experiment, read_study

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from crowded_study import HOSTILE, write_crowded_study
-from synthetic_results import SyntheticResults, write_synthetic_results
 
+from synthetic_results import SyntheticResults, write_synthetic_results
 from ulmfit.errors import UserError
 from ulmfit.report.results import read_study
 from ulmfit.report.sheets import Cell, Column, Line, Sheet
