@@ -35,13 +35,14 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def changed(synthetic_results: SyntheticResults, tmp_path: Path) -> Callable[..., Path]:
-    """Copy the invented study and change its manifest with a function; return the copy."""
+    """Copy the invented study and change its manifest with functions; return the copy."""
 
-    def copy(change: Callable[[dict[str, Any]], None]) -> Path:
+    def copy(*changes: Callable[[dict[str, Any]], None]) -> Path:
         results = tmp_path / "study"
         shutil.copytree(synthetic_results.results, results)
         manifest = read_json(results / "manifest.json")
-        change(manifest)
+        for change in changes:
+            change(manifest)
         write_json(results / "manifest.json", manifest)
         return results
 

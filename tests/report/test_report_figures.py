@@ -34,6 +34,7 @@ def test_each_kind_of_figure_is_drawn_and_listed_with_its_caption(reported: Path
     entries = read_json(reported / "figures" / "figures.json")
     assert {entry["name"]: entry["kind"] for entry in entries} == {
         "errors-main": "errors",
+        "errors-ensembles": "errors",
         "errors-low-shot": "errors",
         "labels-low-shot": "labels",
         "errors-sealed": "errors",

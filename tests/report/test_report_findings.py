@@ -30,13 +30,12 @@ ROW = {
     "difference_high": "",
     "verdict": "",
     "chosen": "",
+    "published": "",
 }
 
 
 def _experiment(*rows: dict[str, str]) -> Experiment:
-    cells = {row["cell"]: {"among": row["among"].split() or None} for row in rows if "among" in row}
-    references = {"docstrings/2000": "a"}
-    return Experiment("main", "Main", "", "report", rows, cells, references)
+    return Experiment("main", "Main", "", "report", rows, {}, {"docstrings/2000": "a"})
 
 
 def _against(
@@ -68,14 +67,17 @@ def test_only_the_better_of_several_is_named() -> None:
     rows = [
         _against("One rate", "0.2", "0.1", "0.3", "worse"),
         _against("Other rate", "0.1", "0.05", "0.2", "worse"),
-        _against("Better rate", "0.1", "0.05", "0.2", "worse", among="One\x20rate", chosen="x"),
+        _against("Better rate", "0.1", "0.05", "0.2", "worse", chosen="Other rate"),
     ]
     experiment = _experiment(ROW, *rows)
-    cells = {"Better rate": {"among": ["One rate", "Other rate"]}}
+    among = [{"id": name, "title": name, "runs": []} for name in ("One rate", "Other rate")]
+    cells = {"Better rate": {"among": among}}
     experiment = Experiment(**{**vars(experiment), "cells": cells})
     (finding,) = findings([experiment])
     (clause,) = finding.comparisons[0].clauses
     assert "than Better rate" in clause
+    assert experiment.chosen_title(rows[-1]) == "Other rate"
+    assert [experiment.repeats(row) for row in rows] == [False, False, True]
 
 
 def test_what_was_said_is_not_said_again() -> None:
@@ -105,7 +107,9 @@ def test_limits_name_the_seeds_and_what_equal_does_not_mean(reported: Path) -> N
     assert study.manifest["seeds"]["statement"] in text
     assert "One pretraining run" in text
     assert "fewer than 3 seeds" not in text
-    assert "each once, 38 evaluations in all" in sealed_fold_statement(study, provenance)
+    runs = len(study.manifest["unsealed"])
+    statement = sealed_fold_statement(study, provenance)
+    assert f"{runs} runs predicted it, each once, {runs} evaluations in all" in statement
 
 
 def test_a_sealed_fold_is_called_sealed(synthetic_results: SyntheticResults) -> None:

@@ -64,7 +64,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> SyntheticResults:
 def test_every_table_has_its_markdown_and_nothing_else_is_written(
     results: SyntheticResults,
 ) -> None:
-    names = ["main", "low-shot", "sealed", "language_models"]
+    names = ["main", "ensembles", "low-shot", "sealed", "language_models"]
     assert sorted(path.stem for path in results.tables.glob("*.md")) == sorted(names)
 
 
@@ -72,23 +72,28 @@ def test_markdown_shows_the_numbers_of_the_csv(results: SyntheticResults) -> Non
     text = (results.tables / "main.md").read_text(encoding="utf-8")
     study = read_study(results.manifest, results.tables)
     rows = study.experiments[0].rows
-    body = [line for line in text.splitlines() if line.startswith("|")][2:]
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    head, body = [name.strip() for name in lines[0].strip("|").split(" | ")], lines[2:]
     assert len(body) == len(rows)
     for line, row in zip(body, rows, strict=True):
         cells = [cell.strip(" *") for cell in line.strip("|").split(" | ")]
-        assert cells[4] == f"{100 * float(row['error']):.1f}"
-        assert cells[3] == row["n"]
+        shown = dict(zip(head, cells, strict=True))
+        assert float(shown["Error %"]) == pytest.approx(100 * float(row["error"]), abs=0.0501)
+        assert shown["n"] == row["n"]
+        assert shown["Seeds"] == row["seeds"]
+        published = 100 * float(row["published"]) if row["published"] else None
+        assert shown["Published %"] == (f"{published:.2f}" if published else "")
         if row["difference"]:
-            shown = float(cells[6].replace("−", "-"))
-            assert shown == pytest.approx(100 * float(row["difference"]), abs=0.0501)
-            assert cells[9] == row["verdict"]
+            difference = float(shown["Difference"].replace("−", "-"))
+            assert difference == pytest.approx(100 * float(row["difference"]), abs=0.0501)
+            assert shown["Verdict"] == row["verdict"]
         else:
-            assert cells[9] == "reference"
+            assert shown["Verdict"] == "reference"
 
 
 def test_a_line_that_stands_for_the_better_of_two_says_which(results: SyntheticResults) -> None:
     text = (results.tables / "main.md").read_text(encoding="utf-8")
-    assert "From scratch (better rate) = From scratch, 3e-3" in text
+    assert "From scratch (better rate) = From scratch, tuned" in text
     assert "chosen on the select fold" in text
 
 

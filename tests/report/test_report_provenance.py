@@ -35,13 +35,22 @@ def test_cost_is_the_sum_over_the_cards(written: Any, reported: Path) -> None:
     assert total["cpu_s"] == pytest.approx(sum(card["cpu_s"] for card in cards))
     assert total["wall_s"] == pytest.approx(sum(card["wall_s"] for card in cards))
     stages = {name: row["jobs"] for name, row in written["cost"].items() if name != "total"}
-    assert stages == {"pretrain": 2, "finetune": 6, "classify": 30, "baseline": 2}
+    expected = {"pretrain": 0, "finetune": 0, "classify": 0, "baseline": 0}
+    for model in manifest["language_models"]:
+        expected[model["stage"]] += 1
+    for run in manifest["runs"]:
+        stage = {"model": "classify", "baseline": "baseline"}.get(run["kind"])
+        if stage:
+            expected[stage] += 1
+    assert stages == expected
 
 
 def test_test_evaluations_are_added_up(written: Any, reported: Path) -> None:
-    runs = read_json(reported / "manifest.json")["runs"]
-    assert written["test_evaluations"]["total"] == len(runs)
-    assert set(written["test_evaluations"]["runs"]) == {run["path"] for run in runs}
+    unsealed = read_json(reported / "manifest.json")["unsealed"]
+    assert written["test_evaluations"] == {
+        "total": len(unsealed),
+        "runs": dict.fromkeys(unsealed, 1),
+    }
 
 
 def test_a_sealed_test_fold_counts_nothing(crowded: Path) -> None:
@@ -59,7 +68,8 @@ def test_disk_use_is_bytes_by_folder_without_the_report(tmp_path: Path) -> None:
 
 
 def test_devices_and_commits_are_tallied(written: Any, crowded: Path) -> None:
-    assert written["devices"] == [{"device": "cpu", "device_name": "Synthetic CPU", "jobs": 40}]
+    jobs = written["cost"]["total"]["jobs"]
+    assert written["devices"] == [{"device": "cpu", "device_name": "Synthetic CPU", "jobs": jobs}]
     assert read_json(crowded / "provenance.json")["commits"] == [
         {"commit": "a" * 40, "dirty": True, "jobs": 234}
     ]
@@ -72,19 +82,21 @@ def test_software_texts_and_configuration_are_named(written: Any, reported: Path
     assert written["config_digest"] == digest(read_json(reported / "manifest.json")["config"])
 
 
-def test_a_missing_source_or_card_is_no_error(changed: Callable[..., Path], tmp_path: Path) -> None:
-    results = changed(lambda manifest: None)
+def test_a_missing_source_or_card_is_no_error(
+    changed: Callable[..., Path], written: Any, tmp_path: Path
+) -> None:
+    results = changed()
     (results / "data" / "docstrings" / "source.json").unlink()
     model = read_json(results / "manifest.json")["language_models"][0]
     (results / model["path"] / "card.json").unlink()
     make_provenance(results / "manifest.json", results, tmp_path / "p.json")
-    written = read_json(tmp_path / "p.json")
-    assert written["texts"]["docstrings"] is None
-    assert written["cost"]["total"]["jobs"] == 39
+    left = read_json(tmp_path / "p.json")
+    assert left["texts"]["docstrings"] is None
+    assert left["cost"]["total"]["jobs"] == written["cost"]["total"]["jobs"] - 1
 
 
 def test_a_run_without_weights_is_known_by_its_metrics(changed: Callable[..., Path]) -> None:
-    results = changed(lambda manifest: None)
+    results = changed()
     manifest = read_json(results / "manifest.json")
     before = [item.card for item in trainings(manifest, results)]
     for run in manifest["runs"]:

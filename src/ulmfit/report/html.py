@@ -68,7 +68,7 @@ def _context(
         "experiments": [
             {
                 "experiment": experiment,
-                "sheet": experiment_sheet(study, experiment),
+                "sheet": experiment_sheet(experiment),
                 "figures": [item for item in figures if item["experiment"] == experiment.name],
             }
             for experiment in study.experiments

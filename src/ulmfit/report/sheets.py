@@ -53,7 +53,7 @@ class Sheet:
 Show = Callable[[Row], Cell]
 
 
-def experiment_sheet(study: Study, experiment: Experiment) -> Sheet:
+def experiment_sheet(experiment: Experiment) -> Sheet:
     """The table of one experiment: errors in per cent, differences in percentage points."""
     rows, places = experiment.rows, wording.decimals(experiment.rows)
     columns: list[tuple[Column, Show]] = [
@@ -86,7 +86,7 @@ def experiment_sheet(study: Study, experiment: Experiment) -> Sheet:
             )
             for group in experiment.groups()
         ),
-        notes=tuple(_notes(study, experiment)),
+        notes=tuple(_notes(experiment)),
     )
 
 
@@ -224,7 +224,7 @@ def _caption(experiment: Experiment) -> str:
     )
 
 
-def _notes(study: Study, experiment: Experiment) -> list[str]:
+def _notes(experiment: Experiment) -> list[str]:
     notes = []
     if experiment.references:
         notes.append(
@@ -244,8 +244,7 @@ def _notes(study: Study, experiment: Experiment) -> list[str]:
         notes.append(
             "Published: error of the paper on its own division of this data set, without interval."
         )
-    statement = study.manifest["seeds"].get("statement")
-    return [*notes, *([statement] if statement else [])]
+    return notes
 
 
 def _plain(column: str) -> Show:
