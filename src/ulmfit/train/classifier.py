@@ -215,8 +215,11 @@ class _Training:
         data = self.data
         return pooled_features(self.model, data.store, data.select, data.direction)
 
+    def _logits(self, features: Tensor | None) -> Tensor:
+        return class_logits(self.model, self._features() if features is None else features)
+
     def _validate(self, epoch: int, features: Tensor | None) -> dict[str, float]:
-        logits = class_logits(self.model, self._features() if features is None else features)
+        logits = self._logits(features)
         loss = F.cross_entropy(logits.double(), self.select_labels).item()
         error = (logits.argmax(1) != self.select_labels).sum().item() / len(self.select_labels)
         if (error, loss) < self.best.score:
