@@ -139,7 +139,7 @@ def test_early_stopping_restores_the_epoch_with_the_lowest_error_then_loss(token
     history = rows(tmp_path / "clf")
     scores = [(float(row["select_error"]), float(row["select_loss"])) for row in history]
     card = json.loads((tmp_path / "clf" / "card.json").read_text())
-    assert card["best_epoch"] == 1 + scores.index(min(scores))
+    assert card["weights_epoch"] == 1 + scores.index(min(scores))
     error = 1 - accuracy(tmp_path / "clf" / "probabilities.npz", "select")[0]
     assert error == pytest.approx(min(scores)[0])
 

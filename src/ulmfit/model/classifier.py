@@ -51,7 +51,8 @@ class PoolingClassifier(nn.Module):
         head_dropout = recipe.head_dropout * recipe.dropouts.multiplier
         if head_dropout >= 1:
             raise UserError(
-                f"head_dropout times dropouts.multiplier is {head_dropout:.3g}: it must stay below 1"
+                f"head_dropout times dropouts.multiplier is {head_dropout:.3g}: "
+                "it must stay below 1"
             )
         self.head = nn.Sequential(
             nn.BatchNorm1d(pooled),

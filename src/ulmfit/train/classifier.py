@@ -70,7 +70,7 @@ def train_classifier(
         model.to(where.device)
         log = History(CLASSIFIER, f"classify {direction}")
         training = _Training(model, recipe, data, where, meter, log, np.random.default_rng(seed))
-        best_epoch = training.run()
+        weights_epoch = training.run()
         predicted = store.of_fold(("select", "report"))
         probability = class_probabilities(
             model, pooled_features(model, store, predicted, direction)
@@ -86,7 +86,7 @@ def train_classifier(
             meter,
             model,
             epochs=len(log.rows),
-            best_epoch=best_epoch,
+            weights_epoch=weights_epoch,
             classes=list(store.classes),
             documents=len(data.train),
             vocabulary_size=len(store.vocabulary),
