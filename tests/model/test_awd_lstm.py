@@ -85,6 +85,17 @@ def test_wrong_shapes_are_refused_before_they_reach_the_kernel(inputs, state, we
         lstm(torch.zeros(inputs), (torch.zeros(state), torch.zeros(state)), torch.zeros(weight))
 
 
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
+@pytest.mark.parametrize("training", [True, False])
+def test_the_lstm_runs_in_onednn_with_and_without_gradients(training):
+    model = encoder(WEIGHT_ONLY).train(training)
+    ids = torch.randint(0, 40, (6, 4))
+    with torch.autograd.profiler.profile() as profile, torch.set_grad_enabled(training):
+        run(model, ids)
+    names = [event.key for event in profile.key_averages()]
+    assert "aten::mkldnn_rnn_layer" in names
+
+
 def test_weight_drop_sends_gradient_to_the_recurrent_parameter():
     model = encoder(WEIGHT_ONLY)
     masks = model.draw_masks(4)

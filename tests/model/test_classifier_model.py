@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ulmfit.config.recipes import Architecture, Classifier, Dropouts
@@ -46,6 +46,7 @@ def test_kept_positions_of_the_released_rule(length, kept):
     assert length - first_kept(torch.tensor([length]), 70, 1400).item() == kept
 
 
+@settings(deadline=None)
 @given(st.integers(1, 500), st.integers(1, 40), st.integers(1, 300))
 def test_kept_positions_follow_the_rule_chunk_by_chunk(length, bptt, max_seq):
     starts = [i for i in range(0, length, bptt) if i > length - max_seq]

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ulmfit.config.recipes import Architecture, Dropouts
+from ulmfit.errors import UserError
 from ulmfit.model.awd_lstm import AWDLSTM
 from ulmfit.model.dropout import keep_mask
 
@@ -40,9 +41,9 @@ def test_dropping_nothing_needs_no_mask():
     assert keep_mask((3, 4), 0.0, torch.empty(0)) is None
 
 
-def test_dropping_everything_is_refused():
-    with pytest.raises(ValueError, match="everything"):
-        keep_mask((3,), 1.0, torch.empty(0))
+def test_a_multiplier_that_would_drop_everything_is_refused_by_key():
+    with pytest.raises(UserError, match=r"dropouts\.weight times dropouts\.multiplier is 1"):
+        encoder(weight=0.5, input=0.1, multiplier=2.0)
 
 
 def test_embedding_dropout_drops_every_place_of_a_word_and_scales_the_others():
@@ -88,8 +89,7 @@ def test_evaluation_mode_drops_nothing():
 
 
 def test_the_multiplier_scales_all_five():
-    model = encoder(embedding=0.5, input=0.5, weight=0.5, hidden=0.5, output=0.5)
-    model.dropouts = Dropouts(**{**vars(model.dropouts), "multiplier": 0.0})
+    model = encoder(embedding=0.5, input=0.5, weight=0.5, hidden=0.5, output=0.5, multiplier=0.0)
     masks = model.draw_masks(4)
     assert (masks.rows, masks.input, masks.hidden, masks.output) == (None, None, (None, None), None)
     assert all(

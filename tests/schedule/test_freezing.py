@@ -1,6 +1,6 @@
 """Unfreezing plans."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ulmfit.config.recipes import Classifier
@@ -30,6 +30,7 @@ def test_every_plan_ends_with_all_groups():
         assert plan(GROUPS, Classifier())[-1].trainable == GROUPS
 
 
+@settings(deadline=None)
 @given(st.integers(1, 100), st.integers(1, 50), st.integers(1, 5000))
 def test_added_epochs_reach_the_fewest_updates_and_not_one_epoch_more(epochs, updates, least):
     total = epochs_for(epochs, updates, least)

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ulmfit.config.recipes import Schedule
@@ -63,6 +63,7 @@ def test_stlr_with_ratio_8_and_an_eighth_starts_at_an_eighth():
     assert 0.01 * slanted_triangular(0, 80, Schedule(ratio=8, cut_frac=1 / 8)) == 0.00125
 
 
+@settings(deadline=None)
 @given(
     total=st.integers(1, 2000),
     cut_frac=st.floats(0.001, 0.999),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import planted_store
 
@@ -18,6 +18,7 @@ from ulmfit.train.batches import (
 )
 
 
+@settings(deadline=None)
 @given(st.integers(2, 400), st.integers(1, 12), st.booleans())
 def test_streams_pair_every_token_with_its_successor(size, count, whole):
     text = np.arange(1, size + 1, dtype=np.int32)
@@ -33,12 +34,14 @@ def test_streams_pair_every_token_with_its_successor(size, count, whole):
         assert size - 1 - len(pairs) < count
 
 
+@settings(deadline=None)
 @given(st.integers(2, 400), st.integers(1, 12))
 def test_each_stream_is_consecutive_text(size, count):
     inputs, _ = streams(np.arange(size, dtype=np.int32), count, whole=False)
     assert (inputs[1:] - inputs[:-1] == 1).all()
 
 
+@settings(deadline=None)
 @given(st.integers(2, 100_000), st.integers(1, 64), st.integers(1, 80))
 def test_small_texts_get_fewer_streams_but_each_fills_an_update(tokens, batch_size, bptt):
     count = stream_count(tokens, batch_size, bptt)
@@ -57,6 +60,7 @@ def test_backward_text_is_reversed_within_each_document():
 lengths = st.lists(st.integers(1, 90), min_size=1, max_size=400).map(np.array)
 
 
+@settings(deadline=None)
 @given(lengths, st.integers(2, 9), st.integers(0, 5))
 def test_sortish_batches_hold_every_document_once_but_lone_ones(sizes, batch_size, seed):
     batches = sortish(sizes, batch_size, np.random.default_rng(seed))
@@ -81,6 +85,7 @@ def test_sortish_order_follows_the_seed_and_changes_between_epochs():
     assert any(len(a) != len(b) or (a != b).any() for a, b in zip(first, second, strict=True))
 
 
+@settings(deadline=None)
 @given(lengths, st.integers(1, 9))
 def test_evaluation_batches_hold_every_document_once_longest_first(sizes, batch_size):
     order = np.concatenate(by_length(sizes, batch_size))

@@ -121,22 +121,17 @@ def test_frozen_groups_keep_their_bits(tokens, tmp_path):
     assert all(torch.equal(after[name], before[name]) for name in before)
 
 
-@pytest.mark.parametrize(
-    ("scope", "rates"), [("stage", [0.02 / 32] * 4), ("run", [0.02 / 32, None, None, None])]
-)
-def test_the_triangle_spans_a_stage_or_the_run(tokens, tmp_path, monkeypatch, scope, rates):
-    first = {}
+@pytest.mark.parametrize(("scope", "rising_at"), [("stage", [0, 13, 26, 39]), ("run", [0])])
+def test_the_triangle_spans_a_stage_or_the_run(tokens, tmp_path, monkeypatch, scope, rising_at):
+    rates = []
     plain = stage.GroupOptimizer.step
-
-    def step(self, share=1.0):
-        rate = plain(self, share)
-        first.setdefault((id(self), len(first)) if scope == "none" else id(self), rate)
-        return rate
-
-    monkeypatch.setattr(stage.GroupOptimizer, "step", step)
+    monkeypatch.setattr(
+        stage.GroupOptimizer, "step", lambda self: rates.append(plain(self)) or rates[-1]
+    )
     train(tokens, tmp_path / "clf", epochs=1, schedule=Schedule(scope=scope))
-    expected = [rate for rate in rates if rate is not None]
-    assert list(first.values()) == pytest.approx(expected)
+    assert len(rates) == 4 * 13  # 200 documents in batches of 16
+    lowest = 0.02 / 32
+    assert [t for t, rate in enumerate(rates) if rate == pytest.approx(lowest)] == rising_at
 
 
 def test_early_stopping_restores_the_epoch_with_the_lowest_error_then_loss(tokens, tmp_path):
@@ -144,25 +139,20 @@ def test_early_stopping_restores_the_epoch_with_the_lowest_error_then_loss(token
     history = rows(tmp_path / "clf")
     scores = [(float(row["select_error"]), float(row["select_loss"])) for row in history]
     card = json.loads((tmp_path / "clf" / "card.json").read_text())
-    assert card["best_epoch"] == 1 + scores.index(min(scores))
+    assert card["weights_epoch"] == 1 + scores.index(min(scores))
     error = 1 - accuracy(tmp_path / "clf" / "probabilities.npz", "select")[0]
     assert error == pytest.approx(min(scores)[0])
 
 
 def test_patience_ends_training_after_epochs_without_improvement(tokens, tmp_path, monkeypatch):
-    errors = iter([0.5, 0.3, 0.4, 0.4, 0.1])
-    validate = stage._Training._validate
+    wrong = iter([50, 30, 40, 40, 10])
 
-    def scripted(self, epoch, features):
-        row = validate(self, epoch, features)
-        error = next(errors)
-        self.best = stage._Best((error, 0.0), epoch) if error < min(seen, default=1) else best[-1]
-        seen.append(error)
-        best.append(self.best)
-        return {**row, "select_error": error}
+    def scripted(self, _features):
+        logits = torch.nn.functional.one_hot(self.select_labels, 2).float()
+        logits[: next(wrong)] *= -1
+        return logits
 
-    seen, best = [], []
-    monkeypatch.setattr(stage._Training, "_validate", scripted)
+    monkeypatch.setattr(stage._Training, "_logits", scripted)
     train(tokens, tmp_path / "clf", epochs=50, patience=2, freezing="none")
     assert [row["select_error"] for row in rows(tmp_path / "clf")] == ["0.5", "0.3", "0.4", "0.4"]
 
