@@ -68,14 +68,17 @@ class _Crowd:
                 "title": f"A crowded study {HOSTILE}",
                 "description": f"Everything at once. {HOSTILE}",
                 "config": {"study": "crowded", "note": HOSTILE},
-                "seeds": {
-                    "pretrain": "one",
-                    "finetune": "varies",
-                    "statement": "One pretraining seed; the others vary together.",
+                "seeds": {"runs": [0, 1, 2], "statement": "One pretraining seed, others vary."},
+                "variants": {
+                    name: {"title": title, "description": f"Does {name}."}
+                    for name, title in VARIANTS.items()
                 },
                 "texts": {
                     name: {
                         "role": "dataset",
+                        "title": f"Text {name} {HOSTILE}",
+                        "citation": "Somebody et al.",
+                        "licence": "free for research",
                         "source": f"data/{name}/source.json",
                         "folds": f"data/{name}/folds.json",
                     }
@@ -92,14 +95,17 @@ class _Crowd:
                 folder / "source.json",
                 {
                     "name": name,
-                    "licence": "free for research",
                     "versions": {"numpy": "2.4.6"},
                     "counts": {"documents": 4 * n},
                     "sha256": "f" * 64,
                     "example": HOSTILE,
                 },
             )
-            write_json(folder / "folds.json", {"folds": {"fit": n, "report": n}, "classes": ["a"]})
+            folds = {
+                "fit": {"documents": n, "classes": {"neg": n // 2, "pos": n // 2}},
+                "report": {"documents": n, "classes": {"neg": n // 2, "pos": n // 2}},
+            }
+            write_json(folder / "folds.json", {"folds": folds})
         tables = self.results / "tables"
         _write(tables / "runs.csv", RUN_COLUMNS, self.rows["runs"])
         _write(tables / "epochs.csv", EPOCH_COLUMNS, self.rows["epochs"])
@@ -214,8 +220,14 @@ class _Crowd:
                     "direction": direction,
                     "n_labelled": size,
                     "kind": "model",
-                    "published": {"imdb": 5.0, "ag": 5.38} if variant == "ulmfit" else None,
-                    "runs": [],
+                    "published": 5.0 if variant == "ulmfit" else None,
+                    "runs": [
+                        run["id"]
+                        for run in self.runs
+                        if (run["variant"], run["dataset"], run["tokenizer"], run["direction"])
+                        == (variant, dataset, tokenizer, direction)
+                        and run["n_labelled"] == size
+                    ],
                     "among": None,
                 }
                 cells.append(cell)
@@ -228,7 +240,7 @@ class _Crowd:
                     "error": error,
                     "error_low": error - 0.01,
                     "error_high": error + 0.01,
-                    "published": None,
+                    "published": 0.05 if variant == "ulmfit" else None,
                 }
                 if cell["id"] != references[f"{dataset}/{size}"]:
                     difference = error - base

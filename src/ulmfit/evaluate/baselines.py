@@ -154,7 +154,7 @@ def baseline(
 
     Raises UserError for an unknown baseline or option, and where fit has too few documents.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     if name not in BASELINES:
         raise UserError(f"no baseline {name!r}: choose one of {', '.join(BASELINES)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -87,7 +88,7 @@ def curve_plot(panels: Sequence[Panel], value: str, *, log: bool = False) -> Fig
 def _lines(axes: Axes, series: Sequence[Series]) -> None:
     axes.grid(axis="y")
     for place, item in enumerate(series):
-        style = {"color": item.look.colour, "linestyle": item.look.linestyle}
+        style: dict[str, Any] = {"color": item.look.colour, "linestyle": item.look.linestyle}
         if len(item.seeds) > 1:
             for curve in item.seeds:
                 axes.plot(*zip(*curve, strict=True), **style, linewidth=0.5, alpha=0.55, zorder=2)

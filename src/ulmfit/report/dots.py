@@ -1,4 +1,4 @@
-"""Error of each line of a table with its 95 % interval: a horizontal dot plot, one panel a group."""
+"""Error of each line of a table with its 95 % interval: dots, one panel a group of lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from matplotlib.ticker import MaxNLocator
 from ulmfit.report import drawing, wording
 from ulmfit.report.palette import INK, MUTED, PAPER, Look
 from ulmfit.report.results import Experiment, Row, Study, number
-from ulmfit.report.sheets import published
 
 ROW, LONG_ROW, HEADER, FOOTER, GAP = 0.25, 0.33, 0.28, 0.42, 0.14
 """Inches: a line, a line with a long name, a panel's heading, the axis below, space between."""
@@ -101,10 +100,7 @@ def _panel(
         axes.axvline(100 * error, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     for place, row in enumerate(group):
         look = looks[row["variant"]]
-        singles = [
-            number(run, "error") for run in study.runs_of(experiment.chosen(row), experiment.fold)
-        ]
-        values = [100 * value for value in singles if value is not None]
+        values = [100 * error for error in study.errors(experiment, row)]
         if len(values) > 1:
             axes.plot(
                 values, [place + 0.27] * len(values), ".", color=MUTED, markersize=2.4, zorder=2
@@ -131,14 +127,14 @@ def _panel(
                 markersize=5.5,
                 zorder=4,
             )
-        known = published(experiment, row).get(row["dataset"])
+        known = number(row, "published")
         if known is not None:
-            axes.plot(float(known), place, "x", color=INK, markersize=4, zorder=5)
+            axes.plot(100 * known, place, "x", color=INK, markersize=4, zorder=5)
 
 
 def _header(figure: Figure, group: Sequence[Row], top: float, several: bool) -> None:
     n = wording.span({number(row, "n") or 0.0 for row in group}, "document")
-    text = f"{group[0]['dataset']}, {wording.labels(group[0]['n_labelled'])} (n = {n})"
+    text = f"{group[0]['dataset']}, {wording.labels(group[0]['n_labelled'])} ({wording.N_IS}{n})"
     if several:
         drawing.add_text(
             figure,
@@ -170,8 +166,8 @@ def _verdict(experiment: Experiment, row: Row) -> str:
 def _axis_label(experiment: Experiment) -> str:
     documents = {value for row in experiment.rows if (value := number(row, "n")) is not None}
     return (
-        f"Error on the {experiment.fold} fold (%), n = {wording.span(documents, 'document')}, "
-        f"{seeds(experiment.rows)}"
+        f"Error on the {experiment.fold} fold (%), "
+        f"{wording.N_IS}{wording.span(documents, 'document')}, {seeds(experiment.rows)}"
     )
 
 

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -65,6 +65,13 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def blank(text: str) -> Figure:
+    """A figure that only says why there is nothing to draw."""
+    figure = new_figure(WIDTH, 0.5)
+    add_text(figure, MARGIN, 0.25, text, va="center", color=MUTED)
+    return figure
+
+
 def add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
     """Axes at inches from the left and from the TOP of the figure."""
     whole_width, whole_height = figure.get_size_inches()
@@ -88,11 +95,11 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Width in inches of the widest line of a text."""
     canvas = FigureCanvasAgg(Figure(dpi=POINTS_PER_INCH))
     font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
-    renderer = canvas.get_renderer()
-    return max(
-        renderer.get_text_width_height_descent(line, font, False)[0] / POINTS_PER_INCH
-        for line in text.split("\n")
+    renderer: Any = canvas.get_renderer()  # type: ignore[no-untyped-call]
+    widths = (
+        renderer.get_text_width_height_descent(line, font, False)[0] for line in text.split("\n")
     )
+    return float(max(widths)) / POINTS_PER_INCH
 
 
 def text_height(text: str, size: float) -> float:
@@ -186,7 +193,7 @@ def settings() -> Iterator[None]:
     """Context in which figures are built and saved; nothing of the user's matplotlibrc counts."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(SETTINGS)
+        matplotlib.rcParams.update(cast(Any, SETTINGS))
         yield
 
 

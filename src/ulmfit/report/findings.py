@@ -18,7 +18,7 @@ class Comparison:
     """The reference against all lines of one verdict, from the reference's side."""
 
     verdict: str
-    text: str
+    clauses: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,21 @@ class Finding:
 
 
 def findings(experiments: Sequence[Experiment]) -> list[Finding]:
-    """One finding a group of each experiment that has a reference, in order."""
+    """One finding a group of each experiment that has a reference, in order.
+
+    A group whose lines all stand in an earlier finding is not said again; where a line stands for
+    the better of several, only that line is named.
+    """
     found = []
+    said: list[set[tuple[str, str]]] = []
     for experiment in experiments:
         for group in experiment.groups():
             reference = experiment.reference(group[0])
-            if reference is not None and number(reference, "error") is not None:
+            lines = {(row["cell"], experiment.fold) for row in group}
+            if reference is None or number(reference, "error") is None:
+                continue
+            if not any(lines <= earlier for earlier in said):
+                said.append(lines)
                 found.append(_finding(experiment, group, reference))
     return found
 
@@ -47,15 +56,16 @@ def _finding(experiment: Experiment, group: Sequence[Row], reference: Row) -> Fi
     bounds = wording.interval(
         number(reference, "error_low"), number(reference, "error_high"), places
     )
-    size = f"n = {wording.count(reference['n'])}, {_seeds(reference)}"
+    size = f"{wording.N_IS}{wording.count(reference['n'])}, {_seeds(reference)}"
+    error = wording.percent(number(reference, "error"), places)
     lead = (
-        f"{reference['title']} makes {wording.percent(number(reference, 'error'), places)} % errors "
-        f"on the {experiment.fold} fold {bounds} ({size}; {reference['dataset']}, "
-        f"{wording.labels(reference['n_labelled'])})"
+        f"{reference['title']} makes {error} % errors on the {experiment.fold} fold {bounds} "
+        f"({size}; {reference['dataset']}, {wording.labels(reference['n_labelled'])})"
     )
     sides: dict[str, list[str]] = {}
+    members = {name for row in group for name in experiment.candidates(row)}
     for row, name in zip(group, wording.distinct_titles(group), strict=True):
-        if row is not reference and row["difference"]:
+        if row is not reference and row["difference"] and row["cell"] not in members:
             verdict = OPPOSITE.get(row["verdict"], row["verdict"])
             sides.setdefault(verdict, []).append(_clause(row, name, places))
     ordered = sorted(sides, key=lambda side: ORDER.index(side) if side in ORDER else len(ORDER))
@@ -63,7 +73,7 @@ def _finding(experiment: Experiment, group: Sequence[Row], reference: Row) -> Fi
         experiment.name,
         experiment.title,
         lead + (":" if sides else "."),
-        tuple(Comparison(side, "; ".join(sides[side]) + ".") for side in ordered),
+        tuple(Comparison(side, tuple(sides[side])) for side in ordered),
     )
 
 

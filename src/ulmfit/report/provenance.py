@@ -15,7 +15,10 @@ from ulmfit.report.cards import STAGES, Trained, read_optional, trainings
 from ulmfit.report.results import read_manifest
 from ulmfit.store.files import canonical_json, digest, sha256, write_json
 
-PACKAGES = ["torch", "numpy", "safetensors", "snakemake", "spacy", "sentencepiece", "pandas", "pyarrow", "scikit-learn", "scipy", "networkx", "matplotlib", "jinja2", "pydantic", "pyyaml"]
+PACKAGES = (
+    *("torch", "numpy", "safetensors", "snakemake", "spacy", "sentencepiece", "pandas"),
+    *("pyarrow", "scikit-learn", "scipy", "networkx", "matplotlib", "jinja2", "pydantic", "pyyaml"),
+)
 
 
 def make_provenance(manifest: Path | str, results: Path | str, output: Path | str) -> Path:

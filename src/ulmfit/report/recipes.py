@@ -35,22 +35,31 @@ class Departure:
     """All departures of one variant; ``where`` names the settings if there are several."""
 
     title: str
+    description: str
     where: str
     differences: tuple[Difference, ...]
 
 
 @dataclass(frozen=True)
 class UsedRecipe:
-    """One distinct recipe: its digest, its stage, how many trainings used it, keys and meanings."""
+    """One distinct recipe: digest, stage, how many trainings used it and for whom, its rows.
+
+    A row is a dotted key, its value and its meaning.
+    """
 
     digest: str
     stage: str
     jobs: int
+    users: str
     rows: tuple[tuple[str, str, str], ...]
 
 
 def used_recipes(study: Study, results: Path) -> list[UsedRecipe]:
     """Every distinct recipe of the study's cards, stage by stage."""
+    users = {
+        **{model["path"]: str(model["name"]) for model in study.manifest["language_models"]},
+        **{run["path"]: str(run["title"]) for run in study.manifest["runs"]},
+    }
     found: dict[tuple[str, str], list[Trained]] = {}
     for trained in trainings(study.manifest, results):
         if trained.card.get("recipe"):
@@ -61,6 +70,7 @@ def used_recipes(study: Study, results: Path) -> list[UsedRecipe]:
             digest,
             wording.STAGES.get(stage, stage),
             len(group),
+            ", ".join(dict.fromkeys(users[item.path] for item in group)),
             tuple(
                 (key, value, _meanings(stage).get(key, ""))
                 for key, value in flatten(group[0].card["recipe"]).items()
@@ -86,7 +96,8 @@ def departures(study: Study, results: Path) -> tuple[str, list[Departure]]:
         trained = by_path.get(run["path"])
         if run["kind"] != "model" or trained is None:
             continue
-        keys = (run["dataset"], run["tokenizer"], run["direction"], str(run["n_labelled"]))
+        keys: tuple[str, ...] = (run["dataset"], run["tokenizer"], run["direction"])
+        keys += (str(run["n_labelled"]),)
         titles.setdefault(run["variant"], run["title"])
         chains.setdefault(run["variant"], {}).setdefault(keys, _chain(trained, every))
     reference = _reference_variant(study)
@@ -101,7 +112,8 @@ def departures(study: Study, results: Path) -> tuple[str, list[Departure]]:
                 grouped.setdefault(difference, []).append(keys)
         for difference, where in grouped.items():
             place = _where(where) if len(grouped) > 1 else ""
-            result.append(Departure(titles[variant], place, difference))
+            about = study.manifest.get("variants", {}).get(variant, {}).get("description", "")
+            result.append(Departure(titles[variant], about, place, difference))
     return titles[reference], result
 
 

@@ -20,10 +20,25 @@ from ulmfit.store.files import read_json
 Row = Mapping[str, str]
 """One line of a CSV table; an empty cell is an empty string."""
 
-CELL_COLUMNS = ["cell", "dataset", "n_labelled", "variant", "title", "tokenizer", "direction", "kind", "seeds", "n", "error", "error_low", "error_high", "difference", "difference_low", "difference_high", "p", "p_holm", "verdict", "chosen"]
-RUN_COLUMNS = ["dataset", "tokenizer", "direction", "variant", "title", "kind", "n_labelled", "seed", "fold", "n", "errors", "error", "macro_f1", "recipe_digest", "path"]
-LANGUAGE_MODEL_COLUMNS = ["stage", "name", "dataset", "corpus", "tokenizer", "direction", "n_text", "seed", "valid_perplexity_before", "valid_perplexity", "valid_accuracy", "epochs", "cpu_s", "tokens_per_s", "device", "path"]
-EPOCH_COLUMNS = ["kind", "training", "dataset", "tokenizer", "direction", "variant", "n_labelled", "seed", "epoch", "valid_perplexity", "select_error"]
+CELL_COLUMNS = (
+    *("cell", "dataset", "n_labelled", "variant", "title", "tokenizer", "direction", "kind"),
+    *("seeds", "n", "error", "error_low", "error_high"),
+    *("difference", "difference_low", "difference_high", "p_holm", "verdict"),
+    *("chosen", "published"),
+)
+RUN_COLUMNS = (
+    *("dataset", "tokenizer", "direction", "variant", "title", "kind", "n_labelled", "seed"),
+    *("fold", "n", "errors", "error", "macro_f1", "recipe_digest", "path"),
+)
+LANGUAGE_MODEL_COLUMNS = (
+    *("stage", "name", "dataset", "corpus", "tokenizer", "direction", "n_text", "seed"),
+    *("valid_perplexity_before", "valid_perplexity", "valid_accuracy", "epochs"),
+    *("cpu_s", "tokens_per_s", "device", "path"),
+)
+EPOCH_COLUMNS = (
+    *("kind", "training", "dataset", "tokenizer", "direction", "variant", "n_labelled", "seed"),
+    *("epoch", "valid_perplexity", "select_error", "path"),
+)
 
 
 @dataclass(frozen=True)
@@ -55,9 +70,25 @@ class Experiment:
         """Whether others are compared with this row."""
         return self.references.get(f"{row['dataset']}/{row['n_labelled']}") == row["cell"]
 
-    def chosen(self, row: Row) -> Row:
-        """The row whose models ``row`` shows: itself, unless it stands for one of several."""
-        return next((other for other in self.rows if other["cell"] == row["chosen"]), row)
+    def candidates(self, row: Row) -> Mapping[str, Mapping[str, Any]]:
+        """Cells by id of which ``row`` shows the one that was better on the select fold."""
+        among = self.cells.get(row["cell"], {}).get("among") or ()
+        return {candidate["id"]: candidate for candidate in among}
+
+    def repeats(self, row: Row) -> bool:
+        """Whether ``row`` stands for the better of several lines that are all shown as well."""
+        shown = {other["cell"] for other in self.rows}
+        candidates = self.candidates(row)
+        return bool(candidates) and candidates.keys() <= shown
+
+    def chosen_title(self, row: Row) -> str:
+        """Title of the cell that ``row`` stands for; empty if it stands for itself."""
+        return str(self.candidates(row).get(row["chosen"], {}).get("title", ""))
+
+    def paths(self, row: Row) -> tuple[str, ...]:
+        """Folders of the runs behind ``row``, relative to the results."""
+        cell = self.candidates(row).get(row["chosen"]) or self.cells.get(row["cell"], {})
+        return tuple(cell.get("runs") or ())
 
 
 @dataclass(frozen=True)
@@ -80,14 +111,11 @@ class Study:
         names += [model["name"] for model in self.manifest["language_models"]]
         return list(dict.fromkeys(names))
 
-    def runs_of(self, row: Row, fold: str) -> list[Row]:
-        """Lines of ``runs.csv`` behind one line of an experiment's table, on one fold."""
-        keys = ("dataset", "tokenizer", "direction", "variant", "n_labelled", "kind")
-        return [
-            run
-            for run in self.runs
-            if run["fold"] == fold and all(run[key] == row[key] for key in keys)
-        ]
+    def errors(self, experiment: Experiment, row: Row) -> list[float]:
+        """Error of each single run behind a line of an experiment, as a fraction."""
+        paths = set(experiment.paths(row))
+        runs = [run for run in self.runs if run["fold"] == experiment.fold and run["path"] in paths]
+        return [value for run in runs if (value := number(run, "error")) is not None]
 
 
 def read_manifest(path: Path | str) -> Any:

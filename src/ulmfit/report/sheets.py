@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ulmfit.report import wording
 from ulmfit.report.results import Experiment, Row, Study, number
@@ -54,7 +53,7 @@ class Sheet:
 Show = Callable[[Row], Cell]
 
 
-def experiment_sheet(study: Study, experiment: Experiment) -> Sheet:
+def experiment_sheet(experiment: Experiment) -> Sheet:
     """The table of one experiment: errors in per cent, differences in percentage points."""
     rows, places = experiment.rows, wording.decimals(experiment.rows)
     columns: list[tuple[Column, Show]] = [
@@ -70,12 +69,11 @@ def experiment_sheet(study: Study, experiment: Experiment) -> Sheet:
         columns += [
             (Column("Difference", True), _percent("difference", places, wording.points)),
             (Column("95 % interval", True), _interval("difference", places, sign=True)),
-            (Column("p", True), _p("p")),
             (Column("p (Holm)", True), _p("p_holm")),
             (Column("Verdict"), lambda row: _verdict(experiment, row)),
         ]
-    if any(_published(experiment, row) for row in rows):
-        columns.append((Column("Published %", True), lambda row: Cell(_published(experiment, row))))
+    if any(row["published"] for row in rows):
+        columns.append((Column("Published %", True), _percent("published", 2)))
     return Sheet(
         name=experiment.name,
         title=experiment.title,
@@ -88,7 +86,7 @@ def experiment_sheet(study: Study, experiment: Experiment) -> Sheet:
             )
             for group in experiment.groups()
         ),
-        notes=tuple(_notes(study, experiment)),
+        notes=tuple(_notes(experiment)),
     )
 
 
@@ -161,11 +159,6 @@ def setting(experiment: Experiment) -> str:
     return ", ".join(parts)
 
 
-def published(experiment: Experiment, row: Row) -> Mapping[str, Any]:
-    """Errors in per cent that the paper gives for this line, by data set of the paper."""
-    return experiment.cells.get(row["cell"], {}).get("published") or {}
-
-
 def _by(
     rows: Sequence[Row], keys: tuple[str, ...], columns: Iterable[tuple[Column, Show]]
 ) -> tuple[tuple[Line, ...], ...]:
@@ -206,8 +199,8 @@ def _reading_columns(rows: Sequence[Row]) -> list[tuple[Column, Show]]:
 
 
 def _variant(experiment: Experiment, row: Row) -> Cell:
-    chosen = experiment.chosen(row)
-    return Cell(row["title"] if chosen is row else f"{row['title']} = {chosen['title']}")
+    chosen = experiment.chosen_title(row)
+    return Cell(f"{row['title']} = {chosen}" if chosen else row["title"])
 
 
 def _verdict(experiment: Experiment, row: Row) -> Cell:
@@ -216,13 +209,6 @@ def _verdict(experiment: Experiment, row: Row) -> Cell:
 
 def _seeds(row: Row) -> str:
     return wording.count(row["seeds"]) + (DAGGER if few_seeds(row) else "")
-
-
-def _published(experiment: Experiment, row: Row) -> str:
-    values = published(experiment, row)
-    if row["dataset"] in values:
-        return wording.fixed(float(values[row["dataset"]]), 2)
-    return ", ".join(f"{name} {float(value):.2f}" for name, value in values.items())
 
 
 def _text(row: Row) -> str:
@@ -238,7 +224,7 @@ def _caption(experiment: Experiment) -> str:
     )
 
 
-def _notes(study: Study, experiment: Experiment) -> list[str]:
+def _notes(experiment: Experiment) -> list[str]:
     notes = []
     if experiment.references:
         notes.append(
@@ -254,19 +240,11 @@ def _notes(study: Study, experiment: Experiment) -> list[str]:
             "A line that stands for the better of several was chosen on the select fold, not on "
             "the fold shown."
         )
-    foreign = {
-        name
-        for row in experiment.rows
-        for name in published(experiment, row)
-        if name != row["dataset"]
-    }
-    if foreign:
+    if any(row["published"] for row in experiment.rows):
         notes.append(
-            "Published: the paper's error on its own data sets; compare the order of the lines, "
-            "not the level."
+            "Published: error of the paper on its own division of this data set, without interval."
         )
-    statement = study.manifest["seeds"].get("statement")
-    return [*notes, *([statement] if statement else [])]
+    return notes
 
 
 def _plain(column: str) -> Show:

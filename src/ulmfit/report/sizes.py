@@ -24,9 +24,9 @@ Line = tuple[str, Look, tuple[Row, ...]]
 def size_lines(experiment: Experiment, looks: Mapping[str, Look]) -> dict[str, list[Line]]:
     """Lines of at least two sizes, by data set; empty where there is only one size.
 
-    A line that stands for the better of several others is left out where those are shown.
+    A line that stands for the better of several is left out where all of them are shown.
     """
-    rows = [row for row in experiment.rows if experiment.chosen(row) is row]
+    rows = [row for row in experiment.rows if not experiment.repeats(row)]
     panels: dict[str, list[Line]] = {}
     keys = ("dataset", "variant", "title", "tokenizer", "direction")
     found = list(dict.fromkeys(tuple(row[key] for key in keys) for row in rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from ulmfit.report.results import read_study
@@ -18,7 +19,12 @@ def make_markdown(manifest: Path | str, tables: Path | str) -> list[Path]:
     the order of the manifest; raises UserError if a table is missing or damaged.
     """
     study = read_study(manifest, tables)
-    sheets = [experiment_sheet(study, experiment) for experiment in study.experiments]
+    # A file stands alone, so each says what the seeds are; the report says it once.
+    statement = study.manifest["seeds"].get("statement")
+    sheets = [
+        replace(sheet, notes=(*sheet.notes, statement)) if statement else sheet
+        for sheet in map(experiment_sheet, study.experiments)
+    ]
     if study.language_models:
         sheets.append(language_model_sheet(study))
     written = []

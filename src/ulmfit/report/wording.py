@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ulmfit.report.results import Row, number
 
 MINUS = "\N{MINUS SIGN}"
+N_IS = "n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
 DIRECTIONS = {"-": "\N{EN DASH}", "fwd": "forward", "bwd": "backward", "fwd+bwd": "both"}
 TOKENIZERS = {"-": "\N{EN DASH}", "word": "word", "subword": "sub-word", "word+subword": "both"}
 STAGES = {
@@ -48,7 +49,7 @@ def interval(low: float | None, high: float | None, places: int = 1, *, sign: bo
     if low is None or high is None:
         return ""
     write = points if sign else percent
-    return f"[{write(low, places)}, {write(high, places)}]"
+    return f"[{write(low, places)},\N{NO-BREAK SPACE}{write(high, places)}]"
 
 
 def count(value: float | str | None) -> str:

@@ -1,0 +1,235 @@
+"""The report: one HTML file that needs nothing but itself, set like a paper.
+
+It shows what the tables, figures, cards and ``provenance.json`` of a study say. Everything in them
+is escaped; a content policy allows no script but the page's own and no request at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ulmfit.errors import UserError
+from ulmfit.report import wording
+from ulmfit.report.cards import read_optional
+from ulmfit.report.facts import facts
+from ulmfit.report.findings import findings
+from ulmfit.report.limits import limits, sealed_fold_statement
+from ulmfit.report.recipes import departures, used_recipes
+from ulmfit.report.results import Study, read_study
+from ulmfit.report.sheets import (
+    Cell,
+    Column,
+    Line,
+    Sheet,
+    experiment_sheet,
+    language_model_sheet,
+    run_sheet,
+)
+from ulmfit.report.svg import inline_svg
+from ulmfit.store.files import read_json, write_text
+
+TEMPLATES = Path(__file__).parent / "templates"
+VERDICTS = {"better": "better", "worse": "worse", "reference": "reference"}
+"""Verdicts with a colour of their own; any other is grey."""
+
+
+def make_report(manifest: Path | str, results: Path | str, output: Path | str) -> Path:
+    """Write the report of a study.
+
+    ``results`` is ``results/<study>`` with ``tables/``, ``figures/`` (see
+    :func:`ulmfit.report.figures.make_figures`) and ``provenance.json`` in it; ``output`` is the
+    HTML file. Raises UserError if one of them is missing or damaged.
+    """
+    results = Path(results)
+    study = read_study(manifest, results / "tables")
+    provenance = read_json(results / "provenance.json")
+    figures = _figures(results / "figures")
+    write_text(output, _render(_context(study, results, provenance, figures)))
+    return Path(output)
+
+
+def _context(
+    study: Study,
+    results: Path,
+    provenance: Mapping[str, Any],
+    figures: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    reference, differences = departures(study, results)
+    return {
+        "manifest": study.manifest,
+        "provenance": provenance,
+        "facts_of_study": _headline(study, provenance),
+        "findings": findings(study.experiments),
+        "experiments": [
+            {
+                "experiment": experiment,
+                "sheet": experiment_sheet(experiment),
+                "figures": [item for item in figures if item["experiment"] == experiment.name],
+            }
+            for experiment in study.experiments
+        ],
+        "language_models": language_model_sheet(study) if study.language_models else None,
+        "across": [item for item in figures if item["kind"] == "labels" and not item["experiment"]],
+        "perplexity": [item for item in figures if item["kind"] == "perplexity"],
+        "curves": [item for item in figures if item["kind"] == "curves"],
+        "texts": _texts(study, results),
+        "reference": reference,
+        "departures": differences,
+        "recipes": used_recipes(study, results),
+        "test_statement": sealed_fold_statement(study, provenance),
+        "cost": _cost_sheet(provenance["cost"]) if provenance["cost"] else None,
+        "disk": _disk_sheet(provenance["disk_bytes"]),
+        "environment": facts(_environment(provenance)),
+        "runs": run_sheet(study),
+        "limits": limits(study, provenance),
+    }
+
+
+def _render(context: Mapping[str, Any]) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # A number each time it is asked, so that tables and figures count in the order of the page.
+    numbers: dict[str, int] = {}
+
+    def numbered(kind: str) -> str:
+        numbers[kind] = numbers.get(kind, 0) + 1
+        return f"{kind} {numbers[kind]}"
+
+    environment.tests["digest"] = lambda text: re.fullmatch("[0-9a-f]{12,}", text) is not None
+    script = (TEMPLATES / "sort.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    environment.globals.update(
+        numbered=numbered,
+        script=script,
+        script_sha256=digest,
+        css=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
+        verdict=lambda text: VERDICTS.get(text, "open"),
+        count=wording.count,
+    )
+    return environment.get_template("report.html").render(context)
+
+
+def _figures(folder: Path) -> list[dict[str, Any]]:
+    """Entries of ``figures.json`` with the drawing itself, safe to put in the page."""
+    from markupsafe import Markup
+
+    entries = read_json(folder / "figures.json")
+    if not all({"name", "kind", "experiment", "title", "caption"} <= set(item) for item in entries):
+        raise UserError(f"{folder / 'figures.json'} is damaged: make the figures again")
+    return [
+        {
+            **item,
+            "svg": Markup(inline_svg(folder / f"{item['name']}.svg", item["name"], item["title"])),
+        }
+        for item in entries
+    ]
+
+
+def _headline(study: Study, provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
+    total = provenance["cost"].get("total", {})
+    commit, dirty = provenance["code"]["commit"], provenance["code"]["dirty"]
+    lines = [
+        ("Study", study.manifest["study"]),
+        ("Runs", wording.count(len(study.manifest["runs"]))),
+        ("Language models", wording.count(len(study.manifest["language_models"]))),
+        ("CPU time of training", wording.duration(total.get("cpu_s"))),
+        ("Test evaluations", wording.count(provenance["test_evaluations"]["total"])),
+        ("Code", f"{commit[:12]}{' with changes' if dirty else ''}" if commit else ""),
+        ("Configuration", provenance["config_digest"]),
+    ]
+    return [(name, text) for name, text in lines if text]
+
+
+def _texts(study: Study, results: Path) -> list[dict[str, Any]]:
+    texts = []
+    for name, text in study.manifest["texts"].items():
+        source = read_optional(results, text["source"]) if text.get("source") else None
+        folds = read_optional(results, text["folds"]) if text.get("folds") else None
+        texts.append(
+            {
+                "name": name,
+                "title": text.get("title") or name,
+                "role": text["role"],
+                "terms": facts({key: text.get(key) for key in ("citation", "licence")}),
+                "source": facts(source),
+                "folds": facts(folds),
+            }
+        )
+    return texts
+
+
+def _environment(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    keys = [
+        *("packages", "python", "platform", "cpu", "cores", "code"),
+        *("config_digest", "manifest_sha256"),
+    ]
+    lists = {
+        f"trainings by {name}": {
+            _label(row): f"({wording.plural(row['jobs'], 'training')})" for row in provenance[key]
+        }
+        for name, key in (("device", "devices"), ("commit", "commits"), ("versions", "versions"))
+    }
+    return {**{key: provenance[key] for key in keys}, **lists}
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    parts = []
+    for key, value in row.items():
+        if isinstance(value, Mapping):
+            parts.append(" ".join(f"{name} {version}" for name, version in value.items()))
+        elif isinstance(value, bool):
+            parts.append("with changes" if value else "unchanged")
+        elif value is not None and key != "jobs":
+            parts.append(str(value))
+    return ", ".join(parts) or "not recorded"
+
+
+def _cost_sheet(cost: Mapping[str, Mapping[str, float]]) -> Sheet:
+    columns = (
+        Column("Stage"),
+        Column("Trainings", True),
+        Column("Wall time", True),
+        Column("CPU time", True),
+        Column("Peak memory", True),
+    )
+    lines = tuple(
+        Line(
+            (
+                Cell(wording.STAGES.get(stage, stage), stage),
+                Cell(wording.count(values["jobs"]), str(values["jobs"])),
+                Cell(wording.duration(values["wall_s"]), str(values["wall_s"])),
+                Cell(wording.duration(values["cpu_s"]), str(values["cpu_s"])),
+                Cell(
+                    wording.size(values["peak_memory_mib"] * 2**20), str(values["peak_memory_mib"])
+                ),
+            ),
+            strong=stage == "total",
+        )
+        for stage, values in cost.items()
+    )
+    caption = "Cost of all trainings by stage, from the models' cards."
+    # The sum stays at the bottom when the reader sorts.
+    return Sheet("", "Cost", caption, columns, (lines[:-1], lines[-1:]))
+
+
+def _disk_sheet(disk: Mapping[str, int]) -> Sheet:
+    lines = tuple(
+        Line((Cell(f"{folder}/", folder), Cell(wording.size(size), str(size))))
+        for folder, size in disk.items()
+    )
+    total = sum(disk.values())
+    last = Line((Cell("total"), Cell(wording.size(total), str(total))), strong=True)
+    columns = (Column("Folder"), Column("Size", True))
+    return Sheet("", "Disk use", "Disk use by folder of the results.", columns, (lines, (last,)))

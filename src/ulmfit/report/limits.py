@@ -1,0 +1,91 @@
+"""What the study cannot tell, as far as its own files show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ulmfit.report import wording
+from ulmfit.report.results import Study
+from ulmfit.report.sheets import DAGGER, FEW_SEEDS, few_seeds
+
+
+def sealed_fold_statement(study: Study, provenance: Mapping[str, Any]) -> str:
+    """Whether, how often and for which tables the sealed test fold was looked at."""
+    total = provenance["test_evaluations"]["total"]
+    if not total:
+        return (
+            "The test fold is sealed: nothing was predicted on it, and no number in this report "
+            "comes from it."
+        )
+    runs = provenance["test_evaluations"]["runs"]
+    titles = [item.title for item in study.experiments if item.fold == "test"]
+    shown = f" Tables that show it: {wording.listing(titles)}." if titles else ""
+    most = max(runs.values())
+    often = "once" if most == 1 else f"at most {most} times"
+    return (
+        f"The test fold was opened: {wording.plural(len(runs), 'run')} predicted it, each {often}, "
+        f"{wording.plural(total, 'evaluation')} in all. Nothing was chosen by these numbers; "
+        f"choices were made on the select fold.{shown}"
+    )
+
+
+def limits(study: Study, provenance: Mapping[str, Any]) -> list[str]:
+    """Sentences for the section on limits; those that do not apply are left out."""
+    rows = [row for experiment in study.experiments for row in experiment.rows]
+    seeds = study.manifest["seeds"]
+    few = len({row["cell"] for row in rows if few_seeds(row)})
+    text = [
+        "Not distinguished is not equal: the study cannot tell these lines apart with its "
+        "documents and seeds. A difference anywhere within the interval remains possible."
+    ]
+    if seeds.get("statement"):
+        text.append(f"Seeds: {seeds['statement']}")
+    if _pretrained_once(study):
+        text.append(
+            "One pretraining run stands behind each pretrained model, so no interval contains the "
+            "chance of pretraining."
+        )
+    if few:
+        text.append(
+            f"{wording.plural(few, 'line')} of the tables ({DAGGER}) "
+            f"{'rests' if few == 1 else 'rest'} on fewer than {FEW_SEEDS} seeds and "
+            f"{'says' if few == 1 else 'say'} nothing beyond these models."
+        )
+    text += [
+        "Intervals cover the chance of documents and of the seeds that vary. They do not cover "
+        "another corpus, another division into folds or another choice of hyperparameters.",
+        "p-values are corrected (Holm) within one table, not across tables.",
+    ]
+    if any(row["published"] for row in rows):
+        text.append(
+            "The paper gives its errors without number of runs and without intervals; data, size "
+            "of model and division into folds may differ from those here."
+        )
+    if len({row["tokenizer"] for row in study.language_models}) > 1:
+        text.append("Perplexities of different tokenizers are not comparable.")
+    if len({_hardware(row) for row in provenance["devices"]}) > 1:
+        text.append(
+            "Models were trained on more than one kind of device; equal seeds do not give equal "
+            "bits across devices."
+        )
+    # A baseline's card names no commit.
+    commits = [row for row in provenance["commits"] if row["commit"]]
+    if len(commits) > 1 or any(row["dirty"] for row in commits):
+        text.append(
+            "Not all trainings ran from one unchanged commit; the section on provenance lists them."
+        )
+    return text
+
+
+def _pretrained_once(study: Study) -> bool:
+    """Whether there are pretrained models, and none was pretrained with a second seed."""
+    keys = ("name", "corpus", "tokenizer", "direction")
+    pretrained = [row for row in study.language_models if row["stage"] == "pretrain"]
+    models = [tuple(row[key] for key in keys) for row in pretrained]
+    return bool(models) and len(set(models)) == len(models)
+
+
+def _hardware(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Kind of device, and which one unless it is a CPU."""
+    return (row["device"],) if row["device"] == "cpu" else (row["device"], row["device_name"])

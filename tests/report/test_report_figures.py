@@ -1,0 +1,159 @@
+"""Figures: same bytes, own looks, labels that never lie on each other."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from synthetic_results import SyntheticResults
+from ulmfit.errors import UserError
+from ulmfit.report import drawing
+from ulmfit.report.curves import Series
+from ulmfit.report.figures import draw_figures, make_figures
+from ulmfit.report.palette import looks
+from ulmfit.report.results import read_study
+from ulmfit.store.files import read_json
+
+
+def test_two_runs_give_equal_bytes(reported: Path, tmp_path: Path) -> None:
+    first = sorted((reported / "figures").iterdir())
+    make_figures(reported / "manifest.json", reported / "tables", tmp_path)
+    assert [path.name for path in first] == sorted(path.name for path in tmp_path.iterdir())
+    for path in first:
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
+
+
+def test_each_kind_of_figure_is_drawn_and_listed_with_its_caption(reported: Path) -> None:
+    entries = read_json(reported / "figures" / "figures.json")
+    assert {entry["name"]: entry["kind"] for entry in entries} == {
+        "errors-main": "errors",
+        "errors-ensembles": "errors",
+        "errors-low-shot": "errors",
+        "labels-low-shot": "labels",
+        "errors-sealed": "errors",
+        "curves-docstrings-2000": "curves",
+        "curves-docstrings-100": "curves",
+        "perplexity": "perplexity",
+    }
+    for entry in entries:
+        assert "3 seeds" in entry["caption"]
+        assert (reported / "figures" / f"{entry['name']}.png").stat().st_size > 1000
+        if entry["kind"] != "perplexity":
+            assert "n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}200 documents" in entry["caption"]
+
+
+def test_text_is_drawn_as_paths_and_the_svg_has_no_date(crowded: Path) -> None:
+    for path in (crowded / "figures").glob("*.svg"):
+        svg = path.read_text()
+        assert not re.search(r"<text|<script|font-family|<dc:date", svg), path.name
+        assert "<path" in svg
+
+
+@pytest.mark.parametrize("study", ["reported", "crowded"])
+def test_no_label_overlaps_another_or_leaves_the_figure(
+    study: str, request: pytest.FixtureRequest
+) -> None:
+    results: Path = request.getfixturevalue(study)
+    with drawing.settings():
+        for entry, figure in draw_figures(
+            read_study(results / "manifest.json", results / "tables")
+        ):
+            boxes = _text_boxes(figure)
+            assert boxes
+            for (first, a), (second, b) in itertools.combinations(boxes, 2):
+                width = min(a.x1, b.x1) - max(a.x0, b.x0)
+                height = min(a.y1, b.y1) - max(a.y0, b.y0)
+                assert width <= 0.5 or height <= 0.5, (entry.name, first, second)
+            for text, box in boxes:
+                inside = figure.bbox.padded(1)
+                assert inside.x0 <= box.x0 <= box.x1 <= inside.x1, (entry.name, text)
+                assert inside.y0 <= box.y0 <= box.y1 <= inside.y1, (entry.name, text)
+
+
+def _text_boxes(figure: Figure) -> list[tuple[str, object]]:
+    figure.canvas.draw()
+    texts = [item for item in figure.findobj(Text) if item.get_visible() and item.get_text()]
+    boxes = [(item.get_text(), item.get_window_extent()) for item in texts]
+    # Ticks beyond the limits of an axis are artists, but not drawn.
+    return [
+        (text, box)
+        for item, (text, box) in zip(texts, boxes, strict=True)
+        if not _is_hidden_tick(figure, item)
+    ]
+
+
+def _is_hidden_tick(figure: Figure, text: Text) -> bool:
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+            if any(text in (tick.label1, tick.label2) for tick in ticks):
+                low, high = sorted(axis.get_view_interval())
+                shown = [
+                    tick.label1
+                    for tick in ticks
+                    if tick.label1.get_visible() and low <= tick.get_loc() <= high
+                ]
+                return text not in shown
+    return False
+
+
+def test_every_variant_keeps_one_colour_in_every_figure(crowded: Path) -> None:
+    study = read_study(crowded / "manifest.json", crowded / "tables")
+    found = looks(study.variants())
+    checked = 0
+    with drawing.settings():
+        for entry, figure in draw_figures(study):
+            if entry.kind == "errors":
+                continue
+            for axes in figure.axes:
+                names = [text.get_text().replace("\n", " ") for text in axes.texts]
+                leaders = [line for line in axes.lines if line.get_transform() == axes.transAxes]
+                for name, leader in zip(names, leaders, strict=True):
+                    variant = {"From scratch": "from-scratch", "Chain-thaw": "chain-thaw"}.get(name)
+                    if variant:
+                        assert leader.get_color() == found[variant].colour
+                        checked += 1
+    assert checked > 5
+
+
+@given(st.lists(st.text(min_size=1), unique=True, max_size=32))
+def test_variants_differ_without_colour(names: list[str]) -> None:
+    in_grey = {(look.marker, look.linestyle) for look in looks(names).values()}
+    assert len(in_grey) == len(names)
+
+
+labels = st.lists(st.tuples(st.floats(0, 1), st.floats(0.01, 0.1)), min_size=1, max_size=9)
+
+
+@given(labels)
+def test_spread_labels_keep_order_distance_and_bounds(pairs: list[tuple[float, float]]) -> None:
+    wanted, sizes = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    centres = drawing.spread(wanted, sizes, 0.0, 1.0)
+    order = sorted(range(len(pairs)), key=lambda index: (wanted[index], index))
+    for below, above in itertools.pairwise(order):
+        gap = (sizes[below] + sizes[above]) / 2
+        assert centres[above] - centres[below] >= gap - 1e-9
+    assert centres[order[0]] >= sizes[order[0]] / 2 - 1e-9
+    assert centres[order[-1]] <= 1 - sizes[order[-1]] / 2 + 1e-9
+
+
+def test_labels_with_room_stay_where_their_lines_end() -> None:
+    assert drawing.spread([0.9, 0.1], [0.1, 0.1], 0.0, 1.0) == pytest.approx([0.9, 0.1])
+
+
+def test_mean_curve_takes_only_epochs_that_every_seed_has() -> None:
+    look = looks(["a"])["a"]
+    series = Series("a", look, (((1, 40.0), (2, 30.0), (3, 20.0)), ((1, 50.0), (3, 30.0))))
+    assert series.mean() == ((1, 45.0), (3, 25.0))
+
+
+def test_a_missing_table_is_named(synthetic_results: SyntheticResults, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"main\.csv: no such file"):
+        make_figures(synthetic_results.manifest, tmp_path, tmp_path / "figures")
