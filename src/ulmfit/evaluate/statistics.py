@@ -4,15 +4,16 @@ Every run of a cell sees the same documents, so an error rate has two sources of
 documents the fold drew and which seeds the runs drew. Both enter each interval:
 
 * documents: bootstrap, the same resampled documents for all runs of both cells;
-* seeds: Student's t. Three or five runs are too few to resample: the percentile interval of a
-  crossed bootstrap never leaves the range of the runs, and where seeds matter more than documents
-  it covers far too rarely (``tests/evaluate/test_coverage.py`` shows both). The standard deviation
-  is the larger of the cell's own and the one pooled over all cells of the same data set and size,
-  with the pooled degrees of freedom: pooled, because the t with the 2 degrees of freedom of three
-  runs tells nothing from anything; never below the cell's own, because cells differ in noise.
+* seeds: Student's t. Three or five runs are too few to resample: they understate how far other
+  runs may lie, and where seeds matter more than documents the percentile interval of a crossed
+  bootstrap covers too rarely (``tests/evaluate/test_coverage.py`` shows both). The standard
+  deviation is the larger of the cell's own and the one pooled over all cells of the same data set
+  and size, with the pooled degrees of freedom: pooled, because a t with the 2 degrees of freedom
+  of three runs can hardly claim anything; never below the cell's own, because cells differ.
 
-Runs of two cells are taken as independent even under equal seed numbers: nothing but a shared
-parent model connects them, and that makes the interval of a difference too wide, never too narrow.
+Runs of two cells are taken as independent even under equal seed numbers. A shared parent model, or
+a member that an ensemble shares with its reference, ties them together: that makes the interval of
+a difference wider than it need be, not narrower.
 Documents are taken as independent of each other; near copies in one fold are not modelled.
 """
 
