@@ -164,8 +164,11 @@ def test_models_that_no_line_shows_have_their_curves_too(reported: Path) -> None
     labels = [[item.label for item in panel.series] for panel in panels]
     assert labels == [
         ["ULMFiT", "From scratch (better rate)"],
-        ["No pretraining (word, forward)", "From scratch (word, forward)"]
-        + ["ULMFiT (word, backward)"],
+        [
+            "No pretraining (word, forward)",
+            "From scratch (word, forward)",
+            "ULMFiT (word, backward)",
+        ],
     ]
 
 
