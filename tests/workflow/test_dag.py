@@ -1,42 +1,13 @@
 """The job graph of each study: what is shared, what reruns."""
 
-import re
 import shutil
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import yaml
+from running import CONFIG, job_counts, snakemake, write_study
 
-ROOT = Path(__file__).parents[2]
-BUILT_IN = ROOT / "config/config.yaml"
-
-
-def snakemake(folder, *arguments, snakefile="Snakefile"):
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "snakemake", "--snakefile", ROOT / snakefile),
-            *("--directory", folder, "--cores", "2", "--workflow-profile", "none"),
-            *map(str, arguments),
-        ],
-        capture_output=True,
-        text=True,
-    )
-
-
-def job_counts(folder, *arguments, **options):
-    """Jobs per rule of a dry run."""
-    done = snakemake(folder, "--dry-run", *arguments, **options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    table = re.search(r"^job +count\n[- ]+\n((?:\w+ +\d+\n)+)", done.stdout + done.stderr, re.M)
-    if table is None:
-        assert "Nothing to be done" in done.stdout + done.stderr
-        return {}
-    counts = {name: int(n) for name, n in (row.split() for row in table[1].splitlines())}
-    del counts["total"]
-    return counts
+BUILT_IN = CONFIG / "config.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +51,7 @@ def test_both_entries_make_the_same_jobs(built_in, tmp_path):
 
 
 def test_the_built_in_study_is_the_default(built_in, tmp_path):
-    shutil.copytree(ROOT / "config", tmp_path / "config")
+    shutil.copytree(CONFIG, tmp_path / "config")
     assert job_counts(tmp_path) == built_in
 
 
@@ -88,7 +59,7 @@ def test_a_variant_more_costs_its_own_stages_only(built_in, tmp_path):
     study = yaml.safe_load(BUILT_IN.read_text())
     study["variants"] = {"slow": {"classify": {"optimizer": {"lr": 0.001}}}}
     study["experiments"]["main"]["cells"].append("slow")
-    more = Counter(job_counts(tmp_path, "--configfile", _write(tmp_path, study)))
+    more = Counter(job_counts(tmp_path, "--configfile", write_study(tmp_path, study)))
     more.subtract(built_in)
     assert {rule: n for rule, n in more.items() if n} == {"classify": 3, "score": 3}
 
@@ -96,19 +67,40 @@ def test_a_variant_more_costs_its_own_stages_only(built_in, tmp_path):
 def test_a_mistake_in_the_config_stops_before_the_graph(tmp_path):
     study = yaml.safe_load(BUILT_IN.read_text())
     study["experimnts"] = study.pop("experiments")
-    done = snakemake(tmp_path, "--dry-run", "--configfile", _write(tmp_path, study))
+    done = snakemake(tmp_path, "--dry-run", "--configfile", write_study(tmp_path, study))
     assert done.returncode != 0
     output = done.stdout + done.stderr
     assert "study.yaml: experimnts: unknown key 'experimnts'; did you mean 'experiments'?" in output
     assert "Traceback" not in output
 
 
+def test_the_smoke_study_has_every_rule(built_in, tmp_path):
+    smoke = job_counts(tmp_path, "--configfile", CONFIG / "studies/smoke.yaml")
+    assert smoke.keys() == built_in.keys()
+    assert smoke == {
+        "all": 1,
+        "documents": 2,
+        "folds": 2,
+        "tokenizer": 2,
+        "tokens": 4,
+        "pretrain": 3,
+        "finetune": 8,
+        "classify": 24,
+        "score": 24,
+        "ensemble": 4,
+        "baseline": 2,
+        "manifest": 1,
+        "before_test": 1,
+        "predict_test": 4,
+        "score_test": 4,
+        "ensemble_test": 2,
+        "baseline_test": 1,
+        "tables": 1,
+        "figures": 1,
+        "report": 1,
+    }
+
+
 def test_lint_finds_nothing(tmp_path):
     done = snakemake(tmp_path, "--lint", "--configfile", BUILT_IN)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _write(folder, study):
-    path = folder / "study.yaml"
-    path.write_text(yaml.safe_dump(study))
-    return path

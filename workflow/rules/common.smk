@@ -236,6 +236,11 @@ def figure_outputs():
     ]
 
 
+def bitmap_outputs():
+    """The figures as PNG, beside the SVG."""
+    return [path.removesuffix(".svg") + ".png" for path in figure_outputs()]
+
+
 def markdown_outputs():
     """Markdown beside the CSV of every table that readers see."""
     names = [*PLAN.study.experiments, "language_models"]
@@ -245,7 +250,7 @@ def markdown_outputs():
 FACT_TABLES = ("runs", "language_models", "epochs", "confusion")
 
 
-# The study as the stage `manifest` reads it; where jobs run and data lie is none of its business.
+# The study as the stage `manifest` reads it; where jobs run is none of its business.
 STUDY_VALUES = {
     name: value
     for name, value in config.items()

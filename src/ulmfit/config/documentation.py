@@ -141,7 +141,8 @@ def _default(item: dataclasses.Field[Any]) -> str:
     else:
         return "(required)"
     if dataclasses.is_dataclass(value):
-        usual = recipes.to_dict(type(value)())
+        kind: Any = type(value)
+        usual = recipes.to_dict(kind())
         differs = {k: v for k, v in recipes.to_dict(value).items() if usual.get(k) != v}
         return f"`{json.dumps(differs)}`" if differs else "as below"
     if isinstance(value, tuple | dict) and any(map(dataclasses.is_dataclass, _flat(value))):

@@ -40,7 +40,6 @@ class DocstringProse:
             "fonttools",
             "fsspec",
             "gitpython",
-            "humanfriendly",
             "jinja2",
             "joblib",
             "mpmath",

@@ -150,7 +150,6 @@ class Study:
     device: Literal["auto", "cpu", "cuda"] = key(
         "auto", "Where training runs; auto = a GPU if there is one. Never part of a recipe."
     )
-    data_mirror: str | None = key(None, "Folder searched for source files before any download.")
     split_seed: int = key(0, "Seed of the folds; run seeds never move a fold.", ge=0)
     seeds: Seeds = key(Seeds(), "Seeds of the runs.")
     recipes: Recipes = field(

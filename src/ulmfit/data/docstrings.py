@@ -15,22 +15,10 @@ from pathlib import Path, PurePath
 from ulmfit.errors import UserError
 
 # Tests say what code does wrong, and vendored copies are another distribution's text.
-SKIPPED_FOLDERS = frozenset(
-    [
-        "test",
-        "tests",
-        "testing",
-        "vendor",
-        "_vendor",
-        "vendored",
-        "_vendored",
-        "extern",
-        "externals",
-        "_externals",
-        "third_party",
-        "array_api_compat",
-        "array_api_extra",
-    ]
+TESTS = frozenset({"test", "tests", "testing"})
+VENDORED = frozenset(
+    {"vendor", "_vendor", "vendored", "_vendored", "extern", "externals", "_externals"}
+    | {"third_party", "array_api_compat", "array_api_extra"}
 )
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -71,6 +59,11 @@ def installed(names: Iterable[str]) -> dict[str, metadata.Distribution]:
     return found
 
 
+def versions(names: Iterable[str]) -> dict[str, str]:
+    """Version of each named distribution: they decide the text."""
+    return {name: distribution.version for name, distribution in installed(names).items()}
+
+
 def modules(names: Iterable[str]) -> list[Module]:
     """Modules of the named distributions, sorted, without tests and vendored copies.
 
@@ -88,7 +81,7 @@ def _modules(name: str, distribution: metadata.Distribution) -> list[Module]:
         Module(name, _module_name(file), Path(str(file.locate())))
         for file in distribution.files or []
         if file.suffix == ".py"
-        and not SKIPPED_FOLDERS.intersection(file.parts[:-1])
+        and not (TESTS | VENDORED).intersection(file.parts[:-1])
         and not file.name.startswith("test_")
         and file.name != "conftest.py"
     ]

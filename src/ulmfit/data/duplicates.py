@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 SHINGLE = 3
 """Words of a shingle."""
+BLOCK = 1024
+"""Texts compared with all others at a time, which bounds the memory."""
 
 
 def normalised(text: str) -> str:
@@ -53,19 +55,31 @@ def near_pairs(texts: Sequence[str], threshold: float) -> NDArray[np.intp]:
     from rare to frequent; two texts of Jaccard similarity t or more share one of their first
     n - ceil(t n) + 1. So only texts that share a rare shingle are compared, and none is missed.
     """
+    from scipy.sparse import csr_array
+
     shingles = _shingles(texts)
     sizes = np.diff(shingles.indptr)
     prefix = sizes - np.ceil(threshold * sizes - 1e-9).astype(np.int64) + 1
     place = np.arange(shingles.nnz) - np.repeat(shingles.indptr[:-1], sizes)
-    rare = shingles.copy()
-    rare.data = (place < np.repeat(prefix, sizes)).astype(np.int32)
-    rare.eliminate_zeros()
-    candidates = (rare @ rare.T).tocoo()
-    upper = candidates.row < candidates.col
-    first, second = candidates.row[upper], candidates.col[upper]
-    shared = np.asarray(shingles[first].multiply(shingles[second]).sum(axis=1)).ravel()
-    near = shared >= threshold * (sizes[first] + sizes[second] - shared) - 1e-9
-    return np.column_stack([first[near], second[near]]).astype(np.intp)
+    # A shingle of one text makes no pair.
+    common = np.bincount(shingles.indices, minlength=shingles.shape[1]) > 1
+    useful = (place < np.repeat(prefix, sizes)) & common[shingles.indices]
+    row = np.repeat(np.arange(len(texts)), sizes)[useful]
+    rare = csr_array(
+        (np.ones(len(row), dtype=np.int32), (row, shingles.indices[useful])), shape=shingles.shape
+    )
+    turned = rare.T.tocsr()
+    found = [np.empty((0, 2), dtype=np.intp)]
+    for start in range(0, len(texts), BLOCK):
+        candidates = (rare[start : start + BLOCK] @ turned).tocoo()
+        first, second = candidates.row + start, candidates.col
+        small, large = np.sort([sizes[first], sizes[second]], axis=0)
+        possible = (first < second) & (small >= threshold * large - 1e-9)
+        first, second = first[possible], second[possible]
+        shared = np.asarray(shingles[first].multiply(shingles[second]).sum(axis=1)).ravel()
+        near = shared >= threshold * (sizes[first] + sizes[second] - shared) - 1e-9
+        found.append(np.column_stack([first[near], second[near]]))
+    return np.concatenate(found).astype(np.intp)
 
 
 def _shingles(texts: Sequence[str]) -> Any:
@@ -75,22 +89,29 @@ def _shingles(texts: Sequence[str]) -> Any:
     """
     from scipy.sparse import csr_array
 
-    column: dict[str, int] = {}
-    indices: list[int] = []
-    indptr = [0]
+    number: dict[str, int] = {"": 0}
+    words: list[int] = []
+    lengths = []
     for text in texts:
-        words = text.split()
-        found = {
-            " ".join(words[start : start + SHINGLE])
-            for start in range(max(len(words) - SHINGLE + 1, 1))
-        }
-        indices.extend(column.setdefault(shingle, len(column)) for shingle in sorted(found))
-        indptr.append(len(indices))
-    frequency = np.bincount(indices, minlength=len(column))
+        found = [number.setdefault(word, len(number)) for word in text.split()]
+        found += [0] * (SHINGLE - len(found))
+        words += found
+        lengths.append(len(found))
+    word = np.array(words, dtype=np.int64)
+    row = np.repeat(np.arange(len(texts)), lengths)
+    count = max(len(word) - SHINGLE + 1, 0)
+    code = np.zeros(count, dtype=np.int64)
+    for offset in range(SHINGLE):
+        code = code * len(number) + word[offset : offset + count]
+    inside = row[:count] == row[SHINGLE - 1 :]
+    column, frequency = np.unique(code[inside], return_inverse=True, return_counts=True)[1:]
+    row = row[:count][inside]
+    # Occurrences, not texts, order the columns: any fixed order is right, rare first is fast.
     by_frequency = np.argsort(np.argsort(frequency, kind="stable"), kind="stable")
     matrix = csr_array(
-        (np.ones(len(indices), dtype=np.int32), by_frequency[indices], indptr),
-        shape=(len(texts), len(column)),
+        (np.ones(len(row), dtype=np.int32), (row, by_frequency[column])),
+        shape=(len(texts), len(frequency)),
     )
-    matrix.sort_indices()
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
     return matrix

@@ -41,6 +41,8 @@ def divide(table: pd.DataFrame, options: Folds, split_seed: int) -> pd.DataFrame
     if (fold == "test").any() and options.test:
         raise UserError("this dataset has a test split of its own: set `test` to 0")
 
+    if strange := set(table["label"][fold == "test"].dropna()) - set(table["label"].iloc[train]):
+        raise UserError(f"class {min(strange)!r} is in split test and not in split train")
     label, classes = pd.factorize(table["label"].iloc[train].fillna("text"), sort=True)
     group = sides(table.iloc[train], options.near_duplicate)
     fold[train] = _evaluation_folds(label, list(classes), group, options, rng)
@@ -50,8 +52,8 @@ def divide(table: pd.DataFrame, options: Folds, split_seed: int) -> pd.DataFrame
     rank = np.full(len(table), -1, dtype=np.int32)
     fit = np.flatnonzero(fold[train] == "fit")
     rank[train[fit]] = nested_ranks(label[fit], rng)
-    division = pd.DataFrame({"id": table["id"], "fold": fold, "rank": rank})
-    return division[fold != ""].reset_index(drop=True)
+    used = fold != ""
+    return pd.DataFrame({"id": table["id"][used], "fold": fold[used], "rank": rank[used]})
 
 
 def sides(table: pd.DataFrame, near_duplicate: float) -> NDArray[np.intp]:
@@ -197,9 +199,19 @@ def nested_ranks(label: NDArray[np.intp], rng: np.random.Generator) -> NDArray[n
     return rank
 
 
-def describe(table: pd.DataFrame, division: pd.DataFrame) -> dict[str, Any]:
-    """Counts of each fold by class and domain, and what is left out."""
+def describe(table: pd.DataFrame, division: pd.DataFrame, options: Folds) -> dict[str, Any]:
+    """Counts of each fold, what is left out, and what a dataset's own split lets through.
+
+    ``near_copies_elsewhere`` and ``groups_elsewhere`` count a fold's documents that have a near
+    copy, or a member of their group, in another fold; fit and unlabelled count as one. Both are
+    0 unless the published test or unlabelled split overlaps the training split.
+    """
     folded = division.merge(table, on="id", how="left")
+    side = folded["fold"].replace("unlabelled", "fit")
+    elsewhere = {"groups_elsewhere": side.groupby(folded["group"]).transform("nunique") > 1}
+    if options.near_duplicate:
+        cluster = clusters(documents.texts(folded).tolist(), options.near_duplicate)
+        elsewhere["near_copies_elsewhere"] = side.groupby(cluster).transform("nunique") > 1
     return {
         "folds": {
             str(name): {
@@ -207,6 +219,7 @@ def describe(table: pd.DataFrame, division: pd.DataFrame) -> dict[str, Any]:
                 "groups": int(rows["group"].nunique()),
                 "classes": documents.count(rows[rows["label"].notna()], "label"),
                 "domains": documents.count(rows, "domain") if "domain" in rows else {},
+                **{key: int(found[rows.index].sum()) for key, found in elsewhere.items()},
             }
             for name, rows in folded.groupby("fold")
         },

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ulmfit.config.sources import DocstringProse
 from ulmfit.data import rst
-from ulmfit.data.docstrings import docstrings, modules
+from ulmfit.data.docstrings import docstrings, modules, versions
 from ulmfit.data.duplicates import lottery, normalised
 from ulmfit.store.progress import progress
 
@@ -34,11 +34,8 @@ def prose(text: str) -> Iterator[str]:
     for line, below in pairwise([*text.splitlines(), ""]):
         deeper = bool(below.strip()) and rst.indentation(below) > rst.indentation(line)
         entry = GOOGLE_ENTRY.match(line) or SPHINX_ENTRY.match(line)
-        if (
-            UNDERLINE.fullmatch(line)
-            or (line.strip() and UNDERLINE.fullmatch(below))
-            or (deeper and (GOOGLE_HEADING.fullmatch(line) or NUMPYDOC_ENTRY.match(line)))
-        ):
+        heading = UNDERLINE.fullmatch(line) or (line.strip() and UNDERLINE.fullmatch(below))
+        if heading or (deeper and (GOOGLE_HEADING.fullmatch(line) or NUMPYDOC_ENTRY.match(line))):
             lines.append("")
         elif entry:
             lines += ["", " " * rst.indentation(line) + line[entry.end() :]]
@@ -83,4 +80,4 @@ def documents(options: DocstringProse) -> tuple[pd.DataFrame, dict[str, Any]]:
     table = table.sort_values("id", ignore_index=True)
     table.insert(1, "split", "train")
     table.insert(2, "label", pd.Series([None] * len(table), dtype="string"))
-    return table, {"removed": dict(removed)}
+    return table, {"distributions": versions(options.distributions), "removed": dict(removed)}

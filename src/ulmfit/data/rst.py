@@ -40,9 +40,9 @@ def paragraphs(lines: list[str], deepest: int | None = None) -> Iterator[str]:
     """Prose paragraphs of a block of reStructuredText, mark-up removed, spaces collapsed.
 
     Left out: doctests with their output, literal blocks, directives and their bodies, field
-    lists, entries (``name : type``), tables, templates to be filled in, and whatever is mostly not English words.
-    List points are paragraphs. ``deepest`` bounds the indentation of a paragraph (0 leaves out
-    block quotes and definitions); without it, indented text counts too.
+    lists, entries (``name : type``), tables, templates to be filled in, and whatever is mostly
+    not English words. List points are paragraphs. ``deepest`` bounds the indentation of a
+    paragraph (0 leaves out block quotes and definitions); without it, indented text counts too.
     """
     hidden = None  # blocks indented deeper than this belong to a directive or a literal block
     for block in _blocks(lines):

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from ulmfit.config.sources import DocstringSections
 from ulmfit.data import rst
-from ulmfit.data.docstrings import docstrings, modules
-from ulmfit.data.duplicates import clusters, lottery, normalised
+from ulmfit.data.docstrings import docstrings, modules, versions
+from ulmfit.data.duplicates import clusters, lottery
 from ulmfit.store.progress import progress
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SUMMARY = "summary"
 LABEL_OF_HEADING = {
     "Parameters": "parameter",
     "Other Parameters": "parameter",
@@ -27,7 +26,6 @@ LABEL_OF_HEADING = {
     "Warnings": "note",
     "Examples": "example",
 }
-CLASSES = ("summary", "parameter", "return", "note", "example")
 DESCRIBES_ENTRIES = frozenset({"parameter", "return"})
 ENTRY = re.compile(r"\s*[\w*.`, ]+ : ")
 UNDERLINE = re.compile(r"-{3,}|={3,}")
@@ -36,8 +34,8 @@ UNDERLINE = re.compile(r"-{3,}|={3,}")
 def sections(text: str) -> dict[str, list[str]]:
     """Lines of a docstring by section heading; those before the first heading under ``""``.
 
-    A heading is an unindented line above a line of dashes (numpydoc) as long as itself, give or
-    take two characters. Headings that come twice are joined.
+    A heading is an unindented line above a line of dashes (numpydoc) or of equals signs, which
+    ends the section before it even if numpydoc knows no such name. Equal headings are joined.
     """
     lines = text.splitlines()
     found: dict[str, list[str]] = {"": []}
@@ -88,7 +86,7 @@ def labelled_paragraphs(docstring: str) -> Iterator[tuple[str, str]]:
     if not LABEL_OF_HEADING.keys() & found.keys():
         return
     for heading, lines in found.items():
-        label = LABEL_OF_HEADING.get(heading) if heading else SUMMARY
+        label = LABEL_OF_HEADING.get(heading) if heading else "summary"
         if label is not None:
             read = descriptions(lines) if label in DESCRIBES_ENTRIES else rst.paragraphs(lines, 0)
             for text in read:
@@ -111,20 +109,16 @@ def documents(options: DocstringSections) -> tuple[pd.DataFrame, dict[str, Any]]
     kept = found[~ambiguous & (lot == lot.groupby(cluster.ngroup()).transform("min"))]
     capped = _cap(kept.assign(lot=lot), options.library_share).drop(columns="lot")
     table = capped.sort_index().assign(split="train").reset_index(drop=True)
-    facts = {
+    several = int(ambiguous.sum())
+    return table[["id", "split", "label", "group", "domain", "text"]], {
+        "distributions": versions(options.distributions),
         "paragraphs": len(found),
         "removed": {
-            "copies": int(found["text"].map(normalised).duplicated().sum()),
-            "near copies": 0,
-            "of several labels": int(ambiguous.sum()),
+            "of several labels": several,
+            "copies and near copies": len(found) - several - len(kept),
             "over the library share": len(kept) - len(table),
         },
     }
-    removed = facts["removed"]
-    removed["near copies"] = (
-        len(found) - len(kept) - removed["copies"] - removed["of several labels"]
-    )
-    return table[["id", "split", "label", "group", "domain", "text"]], facts
 
 
 def _rows(options: DocstringSections) -> Iterator[tuple[str, str, str, str, str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from ulmfit.config.recipes import from_json, to_dict
 from ulmfit.config.sources import SOURCE_OPTIONS, Folds
 from ulmfit.data import documents, folds, prose, sections
 from ulmfit.errors import UserError
-from ulmfit.store.files import write_json
+from ulmfit.store.files import sha256, write_json
 from ulmfit.store.tables import DOCUMENT_COLUMNS, read_table, write_table
 
 if TYPE_CHECKING:
@@ -29,8 +28,9 @@ def make_documents(source: str, options_json: str, output: Path, provenance: Pat
     """Read a source and write its ``documents.parquet`` and ``source.json``."""
     if source not in SOURCES:
         raise UserError(f"no source {source!r}: choose one of {', '.join(sorted(SOURCES))}")
-    options = from_json(SOURCE_OPTIONS[source], options_json)
+    options: Any = from_json(SOURCE_OPTIONS[source], options_json)
     table, facts = SOURCES[source](options)
+    documents.check(table)
     write_table(output, table)
     write_json(
         provenance,
@@ -38,9 +38,6 @@ def make_documents(source: str, options_json: str, output: Path, provenance: Pat
             "source": source,
             "options": to_dict(options),
             "python": ".".join(platform.python_version_tuple()[:2]),
-            "distributions": {
-                name: metadata.version(name) for name in getattr(options, "distributions", ())
-            },
             **documents.describe(table),
             **facts,
         },
@@ -48,19 +45,19 @@ def make_documents(source: str, options_json: str, output: Path, provenance: Pat
 
 
 def make_folds(
-    table_path: Path, options_json: str, split_seed: int, output: Path, summary: Path
+    documents: Path, options_json: str, split_seed: int, output: Path, summary: Path
 ) -> None:
     """Divide documents into folds; write ``folds.parquet`` and ``folds.json``."""
-    table = read_table(table_path, DOCUMENT_COLUMNS)
+    table = read_table(documents, DOCUMENT_COLUMNS)
     options = from_json(Folds, options_json)
     division = folds.divide(table, options, split_seed)
     write_table(output, division)
     write_json(
         summary,
         {
-            "documents": str(table_path),
+            "documents_sha256": sha256(documents),
             "options": to_dict(options),
             "split_seed": split_seed,
-            **folds.describe(table, division),
+            **folds.describe(table, division, options),
         },
     )

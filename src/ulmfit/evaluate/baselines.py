@@ -61,11 +61,19 @@ Baseline = Callable[[Texts, Texts, int, dict[str, Any]], tuple[Predict, dict[str
 """From documents of fit and select, number of classes and options to (model, what was chosen)."""
 
 
+TOKEN = r"\w+|[^\w\s]"
+"""Words of any length and single punctuation marks, as the language models see them.
+
+scikit-learn's own pattern drops both, which costs this baseline 4 to 5 points of error on sections
+of docstrings.
+"""
+
+
 @dataclass(frozen=True)
 class TfidfOptions:
     """Options of :func:`train_tfidf`; the lists are searched on the fold select.
 
-    ``ngram``: longest word n-gram; ``max_iter`` of the solver.
+    ``ngram``: tokens of the longest n-gram; ``max_iter`` of the solver.
     """
 
     C: Sequence[float] = (0.1, 1.0, 10.0, 100.0)
@@ -77,7 +85,7 @@ class TfidfOptions:
 def train_tfidf(
     fit: Texts, select: Texts, classes: int, options: dict[str, Any]
 ) -> tuple[Predict, dict[str, Any]]:
-    """Logistic regression on sublinear TF-IDF of word n-grams; returns (model, what was chosen).
+    """Logistic regression on sublinear TF-IDF of n-grams; returns (model, what was chosen).
 
     The lowest error on ``select`` chooses ``C`` and ``min_df``, then the lower log loss, then the
     earlier value in the options. Raises UserError for unknown options, for labels of one class
@@ -105,7 +113,9 @@ def _fit_tfidf(
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    vectorizer = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, grid.ngram), min_df=min_df)
+    vectorizer = TfidfVectorizer(
+        sublinear_tf=True, token_pattern=TOKEN, ngram_range=(1, grid.ngram), min_df=min_df
+    )
     try:
         features = vectorizer.fit_transform(fit.text)
     except ValueError as error:
@@ -144,7 +154,7 @@ def baseline(
 
     Raises UserError for an unknown baseline or option, and where fit has too few documents.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     if name not in BASELINES:
         raise UserError(f"no baseline {name!r}: choose one of {', '.join(BASELINES)}")

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from ulmfit.store.files import digest
 
-LEVEL = 0.95
+SIGNIFICANCE = 0.05
 DRAWS = 10_000
 FEWEST_SEEDS = 3
 
@@ -54,7 +54,7 @@ NO_NOISE = SeedNoise(0.0, 0)
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with the interval of level :data:`LEVEL`; ``p`` two-sided against zero, if tested."""
+    """A value with its 95 % interval; ``p`` two-sided against zero, if tested."""
 
     value: float
     low: float
@@ -78,7 +78,7 @@ def pool_noise(cells: Iterable[Sequence[float]]) -> SeedNoise:
 
 def wilson(errors: int, n: int) -> tuple[float, float]:
     """Wilson score interval of the rate errors / n: chance of documents only (Wilson 1927)."""
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    z = NormalDist().inv_cdf(1 - SIGNIFICANCE / 2)
     rate = errors / n
     centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
@@ -176,7 +176,7 @@ def _interaction(wrong: Wrong) -> float:
 
 
 def _interval(draws: NDArray[np.float64]) -> tuple[float, float]:
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(draws, [SIGNIFICANCE / 2, 1 - SIGNIFICANCE / 2])
     return float(low), float(high)
 
 
@@ -200,7 +200,7 @@ def verdict(low: float, high: float, p_holm: float | None, seeds: int | None) ->
     """
     if seeds is not None and seeds < FEWEST_SEEDS:
         return "too few seeds"
-    if p_holm is None or p_holm >= 1 - LEVEL:
+    if p_holm is None or p_holm >= SIGNIFICANCE:
         return "not distinguished"
     if high < 0:
         return "better"

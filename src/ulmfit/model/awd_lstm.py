@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ulmfit.config.recipes import Architecture, Dropouts
-from ulmfit.model.dropout import Masks, apply, keep_mask
+from ulmfit.model.dropout import Masks, apply, keep_mask, multiplied
 
 State = tuple[tuple[Tensor, Tensor], ...]
 """For each layer the hidden and the cell state, each (batch, size)."""
@@ -87,7 +87,7 @@ class AWDLSTM(nn.Module):
     def __init__(self, vocabulary: int, architecture: Architecture, dropouts: Dropouts) -> None:
         super().__init__()
         self.architecture = architecture
-        self.dropouts = dropouts
+        self.dropouts = multiplied(dropouts)
         sizes = [
             architecture.embedding,
             *[architecture.hidden] * (architecture.layers - 1),
@@ -115,30 +115,35 @@ class AWDLSTM(nn.Module):
         rate = self.dropouts
         like = self.embedding
         vocabulary, width = like.shape
-        times = rate.multiplier
         return Masks(
-            rows=keep_mask((vocabulary,), rate.embedding * times, like),
-            input=keep_mask((batch, width), rate.input * times, like),
+            rows=keep_mask((vocabulary,), rate.embedding, like),
+            input=keep_mask((batch, width), rate.input, like),
             hidden=tuple(
-                keep_mask((batch, lstm.hidden_size), rate.hidden * times, like)
-                for lstm in layers[:-1]
+                keep_mask((batch, lstm.hidden_size), rate.hidden, like) for lstm in layers[:-1]
             ),
-            output=keep_mask((batch, width), rate.output * times, like),
+            output=keep_mask((batch, width), rate.output, like),
             weight_hh=tuple(
-                apply(keep_mask(lstm.weight_hh.shape, rate.weight * times, like), lstm.weight_hh)
+                apply(keep_mask(lstm.weight_hh.shape, rate.weight, like), lstm.weight_hh)
                 for lstm in layers
             ),
         )
+
+    def embed(self, ids: Tensor, masks: Masks) -> Tensor:
+        """Rows of the embedding (time, batch, embedding) after embedding and input dropout.
+
+        Only the masks of the rows in use are looked up; the matrix is never copied.
+        """
+        values = F.embedding(ids, self.embedding)
+        if masks.rows is not None:
+            values = values * masks.rows[ids].unsqueeze(-1)
+        return apply(masks.input, values)
 
     def forward(self, ids: Tensor, state: State, masks: Masks) -> tuple[Tensor, Tensor, State]:
         """Outputs of the last layer without and with output dropout, and the state at the end.
 
         ``ids`` (time, batch) integers; both outputs (time, batch, embedding).
         """
-        values = F.embedding(ids, self.embedding)
-        if masks.rows is not None:
-            values = values * masks.rows[ids].unsqueeze(-1)
-        values = apply(masks.input, values)
+        values = self.embed(ids, masks)
         after = []
         layers = self._layers()
         for k, lstm in enumerate(layers):

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ulmfit.config.recipes import Classifier
+from ulmfit.errors import UserError
 from ulmfit.model.awd_lstm import AWDLSTM, State, detach
 from ulmfit.model.dropout import Masks
 
@@ -47,9 +48,15 @@ class PoolingClassifier(nn.Module):
         self.max_seq = recipe.max_seq
         self.encoder = AWDLSTM(vocabulary, recipe.architecture, recipe.dropouts)
         pooled = 3 * recipe.architecture.embedding
+        head_dropout = recipe.head_dropout * recipe.dropouts.multiplier
+        if head_dropout >= 1:
+            raise UserError(
+                f"head_dropout times dropouts.multiplier is {head_dropout:.3g}: "
+                "it must stay below 1"
+            )
         self.head = nn.Sequential(
             nn.BatchNorm1d(pooled),
-            nn.Dropout(recipe.head_dropout * recipe.dropouts.multiplier),
+            nn.Dropout(head_dropout),
             nn.Linear(pooled, recipe.head_hidden),
             nn.ReLU(),
             nn.BatchNorm1d(recipe.head_hidden),

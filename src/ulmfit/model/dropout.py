@@ -13,8 +13,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ulmfit.config.recipes import Dropouts
+from ulmfit.errors import UserError
+
 LEVELS = 1 << 16
 """Steps in which a probability of dropping can be said."""
+
+
+def multiplied(rates: Dropouts) -> Dropouts:
+    """The five rates times their multiplier, which becomes 1; UserError if one reaches 1."""
+    values = {
+        name: rate * rates.multiplier for name, rate in vars(rates).items() if name != "multiplier"
+    }
+    for name, rate in values.items():
+        if round(rate * LEVELS) >= LEVELS:
+            raise UserError(
+                f"dropouts.{name} times dropouts.multiplier is {rate:.3g}: it must stay below 1"
+            )
+    return Dropouts(**values, multiplier=1.0)
 
 
 def keep_mask(shape: Sequence[int], p: float, like: Tensor) -> Tensor | None:
@@ -26,8 +42,6 @@ def keep_mask(shape: Sequence[int], p: float, like: Tensor) -> Tensor | None:
     dropped = round(p * LEVELS)
     if dropped == 0:
         return None
-    if dropped >= LEVELS:
-        raise ValueError(f"a dropout of {p} would drop everything")
     count = math.prod(shape)
     words = torch.empty(-(-count // 4), dtype=torch.int64, device=like.device)
     words.random_(torch.iinfo(torch.int64).min, None)

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 CPU_ROWS = 128
 """Rows of logits computed at once on a CPU."""
@@ -57,8 +56,9 @@ class _CrossEntropy(torch.autograd.Function):
         return total * scale
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # only where a graph of the gradient is asked for
+            raise RuntimeError("the chunked softmax can be differentiated once only")
         grad_hidden, grad_weight, grad_bias = ctx.saved_tensors
         return (
             grad_hidden * grad_output,

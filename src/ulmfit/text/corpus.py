@@ -76,7 +76,9 @@ def read_corpus(documents: Path, folds: Path) -> Corpus:
     strange = placed.loc[~placed["fold"].isin(FOLDS), "fold"]
     if len(strange):
         raise UserError(f"{folds}: no fold {strange.iloc[0]!r}: only {', '.join(FOLDS)}")
-    table = table[table["id"].isin(placed["id"])].reset_index(drop=True)
+    in_a_fold = table["id"].isin(placed["id"])
+    if not in_a_fold.all():  # spares a copy of a large corpus
+        table = table[in_a_fold].reset_index(drop=True)
     placed = placed.set_index("id").loc[table["id"]]
     classes = tuple(sorted(str(label) for label in table["label"].dropna().unique()))
     index = {label: i for i, label in enumerate(classes)}

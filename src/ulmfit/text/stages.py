@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,6 @@ def make_tokens(
     file = read_tokenizer(tokenizer)
     corpus = read_corpus(documents, folds)
     chunks, lengths, types = _encode(file, corpus, documents, threads)
-    offsets = np.concatenate(([0], np.cumsum(lengths)))
     if types is None:
         assert file.model is not None
         vocabulary = SubwordTokenizer(file.model, file.rules).vocabulary
@@ -81,16 +80,19 @@ def make_tokens(
                 f"{folds}: no document in the folds {' and '.join(LM_FOLDS)}, "
                 "so there is no text to make a vocabulary of"
             )
-        specials = rule_set(file.rules).specials
         vocabulary = build_vocabulary(
-            types, counts, specials, file.recipe.max_vocab, file.recipe.min_freq
+            types,
+            counts,
+            specials=rule_set(file.rules).specials,
+            max_vocab=file.recipe.max_vocab,
+            min_freq=file.recipe.min_freq,
         )
         table = numericalise(types, vocabulary)
-    for i, chunk in enumerate(chunks):
+    for i, chunk in enumerate(chunks):  # in place, so that the wide ids go as the narrow ones come
         chunks[i] = table[chunk]
     store = TokenStore(
         ids=np.concatenate(chunks),
-        offsets=offsets,
+        offsets=np.concatenate(([0], np.cumsum(lengths))),
         document=corpus.document,
         fold=corpus.fold,
         label=corpus.label,
@@ -119,7 +121,7 @@ def _training_rows(corpus: Corpus) -> NDArray[np.intp]:
     return np.sort(rows[drawn[:enough]])
 
 
-def _prepared(corpus: Corpus, rows: NDArray[np.intp], threads: int) -> Any:
+def _prepared(corpus: Corpus, rows: NDArray[np.intp], threads: int) -> Iterator[list[str]]:
     processes = processes_for(int(corpus.characters[rows].sum()), threads)
     results = ordered_map(partial(_rule_applier, DEFAULT_RULES), corpus.chunks(rows), processes)
     return progress(results, -(-len(rows) // CHUNK), "apply text rules")
@@ -179,7 +181,7 @@ def _counts(
 def _facts(store: TokenStore) -> dict[str, Any]:
     """What tokens.json says about the text, per fold and in all."""
     per_fold = {}
-    unknown = np.add.reduceat(store.ids == UNKNOWN, store.offsets[:-1], dtype=np.int64)
+    unknown = np.diff(np.searchsorted(np.flatnonzero(store.ids == UNKNOWN), store.offsets))
     for fold in FOLDS:
         of_fold = store.fold == fold
         if of_fold.any():

@@ -70,7 +70,7 @@ def train_classifier(
         model.to(where.device)
         log = History(CLASSIFIER, f"classify {direction}")
         training = _Training(model, recipe, data, where, meter, log, np.random.default_rng(seed))
-        best_epoch = training.run()
+        weights_epoch = training.run()
         predicted = store.of_fold(("select", "report"))
         probability = class_probabilities(
             model, pooled_features(model, store, predicted, direction)
@@ -86,7 +86,7 @@ def train_classifier(
             meter,
             model,
             epochs=len(log.rows),
-            best_epoch=best_epoch,
+            weights_epoch=weights_epoch,
             classes=list(store.classes),
             documents=len(data.train),
             vocabulary_size=len(store.vocabulary),
@@ -217,8 +217,11 @@ class _Training:
         data = self.data
         return pooled_features(self.model, data.store, data.select, data.direction)
 
+    def _logits(self, features: Tensor | None) -> Tensor:
+        return class_logits(self.model, self._features() if features is None else features)
+
     def _validate(self, epoch: int, features: Tensor | None) -> dict[str, float]:
-        logits = class_logits(self.model, self._features() if features is None else features)
+        logits = self._logits(features)
         loss = F.cross_entropy(logits.double(), self.select_labels).item()
         error = (logits.argmax(1) != self.select_labels).sum().item() / len(self.select_labels)
         if (error, loss) < self.best.score:

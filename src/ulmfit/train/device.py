@@ -7,7 +7,7 @@ import os
 import platform
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,20 +65,31 @@ def compute(device: str, threads: int, seed: int) -> Iterator[Compute]:
     chosen = choose(device)
     keep_freed_memory()
     threads_before = torch.get_num_threads()
-    deterministic_before = torch.are_deterministic_algorithms_enabled()
-    cuda_devices = [torch.cuda.current_device()] if chosen.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda_devices), matmul(chosen) as facts:
-        try:
-            torch.set_num_threads(threads)
-            torch.manual_seed(seed)
-            if chosen.type == "cuda":
-                os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-                torch.use_deterministic_algorithms(True, warn_only=True)
-                torch.cuda.reset_peak_memory_stats(chosen)
-            with warnings.catch_warnings():
-                # DropConnect gives cuDNN a fresh recurrent matrix at every call (ulmfit.md 7.12).
-                warnings.filterwarnings("ignore", message="RNN module weights are not part")
-                yield Compute(chosen, facts)
-        finally:
-            torch.set_num_threads(threads_before)
-            torch.use_deterministic_algorithms(deterministic_before)
+    gpus = [torch.cuda.current_device()] if chosen.type == "cuda" else []
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=gpus))
+        facts = stack.enter_context(matmul(chosen))
+        stack.callback(torch.set_num_threads, threads_before)
+        torch.set_num_threads(threads)
+        torch.manual_seed(seed)
+        if chosen.type == "cuda":
+            stack.enter_context(_deterministic_gpu())
+            torch.cuda.reset_peak_memory_stats(chosen)
+        yield Compute(chosen, facts)
+
+
+@contextmanager
+def _deterministic_gpu() -> Iterator[None]:
+    """Deterministic kernels; not asked for on a CPU, which has them anyway, because the call
+    imports torch's compiler, and that takes longer than many a training.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with warnings.catch_warnings():
+            # DropConnect gives cuDNN a fresh recurrent matrix at every call (ulmfit.md 7.12).
+            warnings.filterwarnings("ignore", message="RNN module weights are not part")
+            yield
+    finally:
+        torch.use_deterministic_algorithms(before)

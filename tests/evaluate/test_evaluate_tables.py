@@ -1,0 +1,397 @@
+"""The tables of a study: one line a run, a cell, a model and an epoch, from files joined on ids."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from simulated_runs import Table
+
+from synthetic_results import CLASSES, write_synthetic_results
+from ulmfit.errors import UserError
+from ulmfit.evaluate.experiments import CELL_COLUMNS
+from ulmfit.evaluate.statistics import adjust_holm, wilson
+from ulmfit.evaluate.tables import RUN_COLUMNS, make_runs_table, make_tables
+from ulmfit.store.files import read_json, write_json
+from ulmfit.store.tables import write_table
+
+ULMFIT = "docstrings/ulmfit/word/fwd/2000"
+TUNED = "docstrings/from-scratch-tuned/word/fwd/2000"
+BEST = "docstrings/best-of-from-scratch+from-scratch-tuned/word/fwd/2000"
+TFIDF = "docstrings/tfidf/-/-/2000"
+
+
+def read(study, name):
+    """Rows of a table, as text."""
+    with open(study.tables / f"{name}.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def cells(study, name):
+    """Rows of an experiment's table by cell."""
+    return {row["cell"]: row for row in read(study, name)}
+
+
+def remake(study):
+    make_tables(study.manifest, study.results, study.tables)
+
+
+def entry_of(manifest, cell):
+    """A cell of the manifest by its id, from the first experiment that has it."""
+    entries = [entry for part in manifest["experiments"] for entry in part["cells"]]
+    return next(entry for entry in entries if entry["id"] == cell)
+
+
+def predictions_of(study, run, fold="report"):
+    table = pd.read_parquet(study.results / run / "predictions.parquet")
+    table = table[table["fold"] == fold].set_index("document").sort_index()
+    predicted = table[[f"p_{name}" for name in CLASSES]].to_numpy().argmax(axis=1)
+    return table["label"].to_numpy(), np.array(CLASSES)[predicted]
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A study to change: 40 documents a fold, tables not made."""
+    return write_synthetic_results(tmp_path / "synthetic", documents=40, tables=False)
+
+
+# Runs
+
+
+def test_runs_table_has_one_line_for_each_run_and_scored_fold(synthetic_results):
+    manifest = read_json(synthetic_results.manifest)
+    rows = read(synthetic_results, "runs")
+    wanted = {(run["path"], fold) for run in manifest["runs"] for fold in ("select", "report")}
+    wanted |= {(path, "test") for path in manifest["unsealed"]}
+    assert {(row["path"], row["fold"]) for row in rows} == wanted
+    assert len(rows) == len(wanted)
+    assert manifest["unsealed"] != []
+
+
+def test_the_error_of_a_run_is_its_errors_over_its_documents(synthetic_results):
+    for row in read(synthetic_results, "runs"):
+        assert float(row["error"]) == int(row["errors"]) / int(row["n"])
+
+
+def test_an_ensemble_costs_what_its_members_cost(synthetic_results):
+    rows = {(row["path"], row["fold"]): row for row in read(synthetic_results, "runs")}
+    runs = read_json(synthetic_results.manifest)["runs"]
+    ensemble = next(run for run in runs if run["kind"] == "ensemble")
+    members = [rows[path, "report"] for path in ensemble["members"]]
+    row = rows[ensemble["path"], "report"]
+    assert float(row["wall_s"]) == sum(float(member["wall_s"]) for member in members)
+    assert (row["members"], row["tokens_per_s"]) == ("2", "")
+
+
+def test_the_runs_table_before_the_test_fold_needs_only_metrics(small, tmp_path):
+    for path in (*small.results.rglob("predictions.parquet"), *small.results.rglob("history.csv")):
+        path.unlink()
+    for folder in list(small.results.rglob("test")):
+        shutil.rmtree(folder)
+    output = tmp_path / "before_test.csv"
+    make_runs_table(small.manifest, small.results, output, ("select", "report"))
+    rows = pd.read_csv(output)
+    assert tuple(rows.columns) == RUN_COLUMNS
+    assert set(rows["fold"]) == {"select", "report"}
+
+
+# Cells
+
+
+def test_a_cell_is_the_mean_over_its_runs(synthetic_results):
+    manifest = read_json(synthetic_results.manifest)
+    for cell, row in cells(synthetic_results, "main").items():
+        runs = entry_of(manifest, row["chosen"] or cell)["runs"]
+        pairs = [predictions_of(synthetic_results, run) for run in runs]
+        rates = [float((label != predicted).mean()) for label, predicted in pairs]
+        assert float(row["error"]) == pytest.approx(np.mean(rates), abs=1e-12)
+        assert int(row["seeds"]) == len(runs)
+        assert float(row["error_low"]) < float(row["error"]) < float(row["error_high"])
+        assert float(row["error_min"]) == min(rates)
+        assert float(row["error_max"]) == max(rates)
+    assert list(row) == list(CELL_COLUMNS)
+
+
+def test_a_difference_is_cell_minus_reference(synthetic_results):
+    rows = cells(synthetic_results, "main")
+    for cell, row in rows.items():
+        if cell == ULMFIT:
+            assert row["difference"] == row["p"] == row["p_holm"] == row["verdict"] == ""
+        else:
+            difference = float(row["error"]) - float(rows[ULMFIT]["error"])
+            assert float(row["difference"]) == pytest.approx(difference, abs=1e-12)
+            assert float(row["difference_low"]) < difference < float(row["difference_high"])
+            assert row["verdict"] in ("better", "worse", "not distinguished")
+
+
+def test_each_size_is_compared_with_the_reference_of_its_size(synthetic_results):
+    rows = cells(synthetic_results, "low-shot")
+    for row in rows.values():
+        if row["difference"]:
+            reference = rows[ULMFIT.replace("2000", row["n_labelled"])]
+            difference = float(row["error"]) - float(reference["error"])
+            assert float(row["difference"]) == pytest.approx(difference, abs=1e-12)
+
+
+def test_the_best_of_several_is_chosen_on_select_and_shown_on_the_fold(small):
+    manifest = read_json(small.manifest)
+    candidates = entry_of(manifest, BEST)["among"]
+    # The first candidate wins on select, the second by far on report.
+    for candidate, select, report in zip(candidates, (10, 12), (30, 5), strict=True):
+        for run in candidate["runs"]:
+            set_errors(small, run, {"select": select, "report": report})
+    remake(small)
+    row = cells(small, "main")[BEST]
+    assert row["chosen"] == candidates[0]["id"]
+    assert float(row["error"]) == 30 / 40
+
+
+def set_errors(study, run, errors):
+    """Make a run wrong on the first documents of each fold, in predictions and metrics."""
+    folder = study.results / run
+    table, metrics = (
+        pd.read_parquet(folder / "predictions.parquet"),
+        read_json(folder / "metrics.json"),
+    )
+    for fold, count in errors.items():
+        rows = table.index[table["fold"] == fold]
+        for place, row in enumerate(rows):
+            right = CLASSES.index(table.loc[row, "label"])
+            shown = (right + 1) % len(CLASSES) if place < count else right
+            table.loc[row, [f"p_{name}" for name in CLASSES]] = np.eye(len(CLASSES))[shown]
+        metrics["folds"][fold] |= {"errors": count, "error": count / len(rows)}
+    write_table(folder / "predictions.parquet", table)
+    write_json(folder / "metrics.json", metrics)
+
+
+def test_holm_counts_each_comparison_of_a_table_once(synthetic_results):
+    rows = cells(synthetic_results, "main")
+    assert rows[BEST]["chosen"] == TUNED
+    assert (rows[BEST]["p"], rows[BEST]["p_holm"]) == (rows[TUNED]["p"], rows[TUNED]["p_holm"])
+    others = [row for cell, row in rows.items() if cell not in (ULMFIT, BEST)]
+    adjusted = adjust_holm([float(row["p"]) for row in others])
+    assert [float(row["p_holm"]) for row in others] == pytest.approx(adjusted)
+
+
+def test_the_baseline_has_one_run_and_the_chance_of_documents_only(synthetic_results):
+    row = cells(synthetic_results, "main")[TFIDF]
+    errors = round(float(row["error"]) * int(row["n"]))
+    interval = float(row["error_low"]), float(row["error_high"])
+    assert interval == pytest.approx(wilson(errors, int(row["n"])))
+    assert (row["seeds"], row["kind"], row["error_sd"]) == ("1", "baseline", "")
+    assert row["verdict"] != "too few seeds"
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_too_few_seeds_claim_nothing_and_do_not_weigh_on_the_others(tmp_path, seeds):
+    study = write_synthetic_results(tmp_path / "synthetic", seeds=seeds, documents=40)
+    rows = cells(study, "main")
+    for cell, row in rows.items():
+        if cell != ULMFIT:
+            assert row["verdict"] == "too few seeds"
+            assert row["p"] == row["p_holm"] == ""
+            assert row["difference_low"] != ""
+            # One model against one model can be described, and no more.
+            assert (row["p_mcnemar"] != "") == (seeds == 1)
+
+
+def test_published_numbers_are_fractions(synthetic_results):
+    rows = cells(synthetic_results, "main")
+    assert float(rows[ULMFIT]["published"]) == pytest.approx(0.05)
+    assert rows[TFIDF]["published"] == ""
+
+
+def test_without_a_reference_nothing_is_compared(small):
+    manifest = read_json(small.manifest)
+    manifest["experiments"][0]["reference"] = {}
+    write_json(small.manifest, manifest)
+    remake(small)
+    for row in cells(small, manifest["experiments"][0]["name"]).values():
+        assert row["difference"] == row["verdict"] == ""
+
+
+def test_the_order_of_documents_in_the_files_does_not_matter(small):
+    remake(small)
+    before = {path.name: path.read_bytes() for path in small.tables.glob("*.csv")}
+    for number, path in enumerate(sorted(small.results.rglob("predictions.parquet"))):
+        write_table(path, pd.read_parquet(path).sample(frac=1, random_state=number))
+    remake(small)
+    assert {path.name: path.read_bytes() for path in small.tables.glob("*.csv")} == before
+
+
+def test_the_order_of_cells_and_runs_does_not_matter(small):
+    remake(small)
+    before = cells(small, "main")
+    manifest = read_json(small.manifest)
+    for experiment in manifest["experiments"]:
+        experiment["cells"].reverse()
+        for entry in experiment["cells"]:
+            entry["runs"].reverse()
+    manifest["runs"].reverse()
+    write_json(small.manifest, manifest)
+    remake(small)
+    assert cells(small, "main") == before
+
+
+def test_an_effect_far_beyond_noise_is_claimed_and_none_is_not(small):
+    """Seeds and documents drawn as in the simulation of coverage: equal errors, and 25 points."""
+    manifest = read_json(small.manifest)
+    draws = Table(3, 40, 0.2, 1.0, (0.02, 0.02)).draw(np.random.default_rng(0))
+    equal, far = (
+        entry_of(manifest, f"docstrings/{name}/word/fwd/2000")["runs"]
+        for name in ("no-pretraining", "from-scratch")
+    )
+    base = entry_of(manifest, ULMFIT)["runs"]
+    for seed in range(3):
+        errors = int(draws[0][seed].sum())
+        set_errors(small, base[seed], {"report": errors})
+        set_errors(small, equal[seed], {"report": int(draws[1][seed].sum())})
+        set_errors(small, far[seed], {"report": errors + 22})
+    remake(small)
+    rows = cells(small, "main")
+    assert rows["docstrings/no-pretraining/word/fwd/2000"]["verdict"] == "not distinguished"
+    assert rows["docstrings/from-scratch/word/fwd/2000"]["verdict"] == "worse"
+
+
+def test_confusion_counts_every_prediction_of_every_run(synthetic_results):
+    counts = {}
+    for row in read(synthetic_results, "confusion"):
+        if (row["experiment"], row["cell"]) == ("main", ULMFIT):
+            counts[row["label"], row["predicted"]] = int(row["count"])
+    manifest = read_json(synthetic_results.manifest)
+    expected = dict.fromkeys([(label, other) for label in CLASSES for other in CLASSES], 0)
+    for run in entry_of(manifest, ULMFIT)["runs"]:
+        for pair in zip(*predictions_of(synthetic_results, run), strict=True):
+            expected[pair] += 1
+    assert counts == expected
+
+
+# Language models and epochs
+
+
+def test_language_models_show_perplexity_before_and_after(synthetic_results):
+    rows = read(synthetic_results, "language_models")
+    manifest = read_json(synthetic_results.manifest)
+    assert [row["path"] for row in rows] == [m["path"] for m in manifest["language_models"]]
+    for row in rows:
+        history = pd.read_csv(synthetic_results.results / row["path"] / "history.csv")
+        before = history.loc[history["epoch"] == 0, "valid_perplexity"].item()
+        assert float(row["valid_perplexity_before"]) == pytest.approx(before)
+        assert float(row["valid_loss"]) == pytest.approx(history["valid_loss"].iloc[-1])
+        assert row["stage"] in ("pretrain", "finetune")
+        assert float(row["wall_s"]) > 20
+
+
+def test_epochs_hold_every_line_of_every_history(synthetic_results):
+    rows = read(synthetic_results, "epochs")
+    lines = sum(
+        len(path.read_text().splitlines()) - 1
+        for path in synthetic_results.results.rglob("history.csv")
+    )
+    assert len(rows) == lines
+    assert {row["kind"] for row in rows} == {"lm", "classifier"}
+    assert {row["training"] for row in rows} == {"pretrain", "finetune", "classify"}
+    classifier = next(row for row in rows if row["kind"] == "classifier" and row["epoch"] == "1")
+    assert (classifier["stage"], classifier["select_error"]) == ("head", "")
+
+
+# Mistakes
+
+
+def test_missing_files_are_listed(small):
+    runs = read_json(small.manifest)["runs"]
+    (small.results / runs[0]["path"] / "metrics.json").unlink()
+    (small.results / runs[1]["path"] / "predictions.parquet").unlink()
+    with pytest.raises(UserError, match="2 files of the study are missing") as caught:
+        remake(small)
+    assert runs[0]["path"] in str(caught.value)
+    assert runs[1]["path"] in str(caught.value)
+    assert not small.tables.exists()
+
+
+def test_many_missing_files_make_one_short_line(small):
+    for path in small.results.rglob("metrics.json"):
+        path.unlink()
+    with pytest.raises(UserError, match=r"and \d+ more$") as caught:
+        remake(small)
+    assert "\n" not in str(caught.value)
+
+
+def drop_a_document(table):
+    return table.drop(table.index[table["fold"] == "report"][0])
+
+
+def rename_a_document(table):
+    return table.replace(
+        {"document": {table.loc[table["fold"] == "report", "document"].min(): "x"}}
+    )
+
+
+def change_a_label(table):
+    first = table.index[table["fold"] == "report"][0]
+    label = table.loc[first, "label"]
+    probability = table.loc[first, [f"p_{name}" for name in CLASSES]]
+    # Right stays right and wrong stays wrong, so only the join can notice.
+    if probability.astype(float).idxmax() == f"p_{label}":
+        table.loc[first, [f"p_{name}" for name in CLASSES]] = np.roll(probability, 1)
+        table.loc[first, "label"] = CLASSES[(CLASSES.index(label) + 1) % len(CLASSES)]
+    else:
+        wrong = [
+            n for n in CLASSES if f"p_{n}" != probability.astype(float).idxmax() and n != label
+        ]
+        table.loc[first, "label"] = wrong[0]
+    return table
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (rename_a_document, "cover different documents"),
+        (change_a_label, "different labels"),
+        (drop_a_document, "cover different documents|do not belong together"),
+    ],
+)
+def test_runs_on_different_documents_are_refused(small, change, message):
+    run = entry_of(read_json(small.manifest), ULMFIT)["runs"][1]
+    path = small.results / run / "predictions.parquet"
+    write_table(path, change(pd.read_parquet(path)))
+    with pytest.raises(UserError, match=message) as caught:
+        remake(small)
+    assert run in str(caught.value)
+
+
+def test_metrics_of_other_predictions_are_refused(small):
+    run = entry_of(read_json(small.manifest), ULMFIT)["runs"][0]
+    metrics = read_json(small.results / run / "metrics.json")
+    metrics["folds"]["report"]["errors"] += 1
+    write_json(small.results / run / "metrics.json", metrics)
+    with pytest.raises(UserError, match="do not belong together"):
+        remake(small)
+
+
+def test_two_runs_of_one_seed_are_refused(small):
+    manifest = read_json(small.manifest)
+    for run in manifest["runs"]:
+        run["seed"] = 0
+    write_json(small.manifest, manifest)
+    with pytest.raises(UserError, match="the same seed"):
+        remake(small)
+
+
+def test_an_unknown_run_of_a_cell_is_refused(small):
+    manifest = read_json(small.manifest)
+    manifest["experiments"][0]["cells"][0]["runs"] = ["nowhere"]
+    write_json(small.manifest, manifest)
+    with pytest.raises(UserError, match="unknown run nowhere"):
+        remake(small)
+
+
+def test_an_experiment_may_not_take_the_name_of_a_table(small):
+    manifest = read_json(small.manifest)
+    manifest["experiments"][0]["name"] = "epochs"
+    write_json(small.manifest, manifest)
+    with pytest.raises(UserError, match="may be called epochs"):
+        remake(small)

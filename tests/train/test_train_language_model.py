@@ -1,0 +1,207 @@
+"""Pretraining and fine-tuning of language models."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from planted import SIZES, language_model_recipe, planted_store
+
+from ulmfit.config.recipes import Architecture, Dropouts, Optimizer
+from ulmfit.errors import UserError
+from ulmfit.model.language_model import LanguageModel
+from ulmfit.model.vocabulary_transfer import transfer
+from ulmfit.store.tokens import TokenStore, write_tokens
+from ulmfit.store.weights import load_weights
+from ulmfit.train import weights
+from ulmfit.train.language_model import (
+    evaluate,
+    train_language_model,
+    training_documents,
+)
+
+
+def train(tokens, folder, initial=None, direction="fwd", stage="pretrain", n_text=None, **changes):
+    train_language_model(
+        language_model_recipe(**changes),
+        tokens,
+        initial,
+        direction,
+        seed=0,
+        output=folder / "model.safetensors",
+        history=folder / "history.csv",
+        stage=stage,
+        n_text=n_text,
+        device="cpu",
+    )
+    return folder / "model.safetensors"
+
+
+def rows(folder):
+    with open(folder / "history.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def with_vocabulary(store: TokenStore, words: tuple[str, ...]) -> TokenStore:
+    return TokenStore(**{**vars(store), "vocabulary": words})
+
+
+def test_history_starts_before_training_and_perplexity_falls(tokens, tmp_path):
+    train(tokens, tmp_path / "lm", epochs=3)
+    history = rows(tmp_path / "lm")
+    assert [row["epoch"] for row in history] == ["0", "1", "2", "3"]
+    assert history[0]["train_loss"] == ""
+    perplexity = [float(row["valid_perplexity"]) for row in history]
+    assert perplexity[0] == pytest.approx(40, rel=0.02)  # uniform over 40 words
+    assert perplexity[-1] < 0.97 * perplexity[0]
+    for row in history:
+        assert math.exp(float(row["valid_loss"])) == pytest.approx(
+            float(row["valid_perplexity"]), rel=1e-4
+        )
+
+
+def test_card_says_what_was_done(tokens, tmp_path):
+    path = train(tokens, tmp_path / "lm")
+    child = train(tokens, tmp_path / "ft", initial=path, stage="finetune")
+    card = json.loads((tmp_path / "ft" / "card.json").read_text())
+    parent = json.loads((tmp_path / "lm" / "card.json").read_text())
+    assert card["stage"] == "finetune"
+    assert card["parents"] == [{"path": str(path), "weights_sha256": parent["weights_sha256"]}]
+    assert card["vocabulary_known_to_parent"] == card["vocabulary_size"] == 40
+    assert (card["epochs"], card["direction"], card["seed"]) == (2, "fwd", 0)
+    assert card["recipe"]["architecture"]["hidden"] == SIZES.hidden
+    assert card["matmul"]["gemm_error"] < 1e-4
+    assert card["parameters"] == sum(t.numel() for t in load_weights(child)[0].values())
+    assert parent["parents"] == []
+
+
+def test_fine_tuning_starts_where_the_parent_ended(tokens, tmp_path):
+    path = train(tokens, tmp_path / "lm")
+    train(tokens, tmp_path / "ft", initial=path, stage="finetune")
+    before, after = rows(tmp_path / "ft")[0], rows(tmp_path / "lm")[-1]
+    assert before["valid_loss"] == after["valid_loss"]
+
+
+def test_vocabulary_transfer_moves_rows_by_word_and_copies_the_lstms(tokens, tmp_path):
+    path = train(tokens, tmp_path / "lm")
+    parent = weights.load(path, "fwd")
+    words = ("xxunk", "xxpad", "new", *(f"w{i}" for i in reversed(range(3, 40))))
+    model = LanguageModel(40, SIZES, Dropouts())
+    assert weights.start_from(model, parent, words) == 39
+    expected, _ = transfer(parent.tensors["encoder.embedding"], parent.vocabulary, words)
+    assert torch.equal(model.encoder.embedding, expected)
+    assert torch.equal(expected[3], parent.tensors["encoder.embedding"][39])
+    for name, tensor in parent.tensors.items():
+        if name != "encoder.embedding":
+            assert torch.equal(model.state_dict()[name], tensor)
+
+
+def test_the_vocabulary_is_stored_beside_the_weights(tokens, tmp_path):
+    path = train(tokens, tmp_path / "lm")
+    assert path.with_name("vocabulary.txt").read_bytes() == (tokens / "vocabulary.txt").read_bytes()
+
+
+def test_all_text_but_select_report_and_test_is_trained_on():
+    store = planted_store()
+    folds = store.fold.astype("U10")
+    folds[200:230] = "unlabelled"
+    store = TokenStore(**{**vars(store), "fold": folds})
+    assert set(store.fold[training_documents(store, None)]) == {"fit", "unlabelled"}
+    assert len(training_documents(store, None)) == 230
+    assert training_documents(store, 17).tolist() == list(range(17))
+
+
+def test_training_sees_every_token_of_the_text_but_one_ragged_step(tokens, tmp_path):
+    train(tokens, tmp_path / "lm", epochs=1)
+    card = json.loads((tmp_path / "lm" / "card.json").read_text())
+    size = card["training_tokens"]
+    assert size == planted_store().lengths[:200].sum()
+    assert card["updates"] == math.ceil((size - 1) // 8 / 20)
+
+
+def test_min_steps_adds_epochs(tokens, tmp_path):
+    train(tokens, tmp_path / "lm", epochs=1, min_steps=40)
+    card = json.loads((tmp_path / "lm" / "card.json").read_text())
+    assert card["epochs"] == math.ceil(40 / (card["updates"] / card["epochs"]))
+    assert card["updates"] >= 40
+
+
+@pytest.mark.parametrize("n_text", [1, 2, 5])
+def test_tiny_texts_train_with_fewer_streams(tokens, tmp_path, n_text):
+    train(tokens, tmp_path / "lm", n_text=n_text, epochs=1, batch_size=64)
+    assert len(rows(tmp_path / "lm")) == 2
+
+
+def test_evaluation_weighs_every_token_alike_whatever_the_cut():
+    torch.manual_seed(0)
+    model = LanguageModel(40, SIZES, Dropouts())
+    text = np.random.default_rng(0).integers(0, 40, 31).astype(np.int32)
+    ids = torch.from_numpy(text.astype(np.int64)).unsqueeze(1)
+    model.eval()
+    encoder = model.encoder
+    outputs = encoder(ids[:-1], encoder.initial_state(1), encoder.draw_masks(1))[0][:, 0]
+    expected = F.cross_entropy(outputs @ encoder.embedding.T, ids[1:, 0]).item()
+    for bptt in (30, 31, 70):  # one stream, so that no state is cut
+        assert evaluate(model, text, bptt)["valid_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_evaluation_is_repeatable_and_leaves_the_weights_alone():
+    torch.manual_seed(0)
+    model = LanguageModel(40, SIZES, Dropouts())
+    text = np.random.default_rng(0).integers(0, 40, 999).astype(np.int32)
+    assert evaluate(model, text, 20) == evaluate(model, text, 20)
+
+
+def test_a_loss_that_is_not_finite_names_its_place_and_writes_nothing(tokens, tmp_path):
+    with pytest.raises(UserError, match=r"stage pretrain, epoch 1, update \d+, learning rate .*lr"):
+        train(tokens, tmp_path / "lm", optimizer=Optimizer(lr=1e37, clip=0.0))
+    assert not (tmp_path / "lm").exists()
+
+
+def test_a_parent_of_the_other_direction_is_refused(tokens, tmp_path):
+    path = train(tokens, tmp_path / "lm", direction="bwd", epochs=1)
+    with pytest.raises(UserError, match="same direction"):
+        train(tokens, tmp_path / "ft", initial=path)
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [Architecture(12, 17, 2), Architecture(12, 16, 3), Architecture(12, 16, 2, True)],
+)
+def test_a_parent_of_another_size_is_refused(tokens, tmp_path, architecture):
+    path = train(tokens, tmp_path / "lm", epochs=1)
+    with pytest.raises(UserError, match="do not fit the recipe's architecture"):
+        train(tokens, tmp_path / "ft", initial=path, architecture=architecture)
+
+
+def test_a_decoder_bias_is_trained_and_moved_with_the_vocabulary(tokens, tmp_path):
+    architecture = Architecture(12, 16, 2, decoder_bias=True)
+    path = train(tokens, tmp_path / "lm", epochs=1, architecture=architecture)
+    assert (load_weights(path)[0]["decoder_bias"] != 0).any()
+    words = ("xxunk", "xxpad", *(f"w{i}" for i in reversed(range(2, 40))))
+    write_tokens(tmp_path / "other", with_vocabulary(planted_store(), words), {})
+    train(tmp_path / "other", tmp_path / "ft", initial=path, architecture=architecture)
+
+
+@pytest.mark.parametrize("damage", ["cut", "other", "vocabulary"])
+def test_damaged_weights_are_refused_by_name(tokens, tmp_path, damage):
+    path = train(tokens, tmp_path / "lm", epochs=1)
+    content = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "other":
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    else:
+        path.with_name("vocabulary.txt").write_text("xxunk\nxxpad\n")
+    with pytest.raises(UserError, match=r"lm/(model\.safetensors|vocabulary\.txt)"):
+        train(tokens, tmp_path / "ft", initial=path)
+
+
+def test_a_folder_without_validation_text_is_refused(tmp_path):
+    store = planted_store(others=0)
+    write_tokens(tmp_path / "tokens", store, {})
+    with pytest.raises(UserError, match="0 of validation text"):
+        train(tmp_path / "tokens", tmp_path / "lm")

@@ -1,0 +1,120 @@
+"""The smoke study from raw text to report, and what reruns afterwards."""
+
+import copy
+import hashlib
+import json
+import zipfile
+
+import pytest
+import yaml
+from running import CONFIG, job_counts, snakemake, write_study
+
+SMOKE = CONFIG / "studies/smoke.yaml"
+CLASSIFIER = (
+    "results/smoke/clf/docstrings-small/library-docs-small/word/fwd/ulmfit/ulmfit/nall"
+    "/ulmfit/n80/s0-0-0"
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Folder of a smoke study that ran to its end."""
+    folder = tmp_path_factory.mktemp("smoke")
+    done = snakemake(folder, "--configfile", SMOKE, "--show-failed-logs")
+    assert done.returncode == 0, (done.stdout + done.stderr)[-8000:]
+    return folder
+
+
+@pytest.fixture
+def study():
+    return yaml.safe_load(SMOKE.read_text())
+
+
+def test_a_finished_study_has_nothing_to_do(finished):
+    assert job_counts(finished, "--configfile", SMOKE) == {}
+
+
+def test_reordering_keys_reruns_nothing(finished, tmp_path, study):
+    def backwards(value):
+        if not isinstance(value, dict):
+            return value
+        return {name: backwards(value[name]) for name in reversed(value)}
+
+    assert job_counts(finished, "--configfile", write_study(tmp_path, backwards(study))) == {}
+
+
+def test_the_device_reruns_nothing(finished, tmp_path, study):
+    study["device"] = "cpu"
+    assert job_counts(finished, "--configfile", write_study(tmp_path, study)) == {}
+
+
+def test_a_value_of_the_classifier_reruns_classifiers_and_what_follows(finished, tmp_path, study):
+    changed = copy.deepcopy(study)
+    changed["recipes"]["classify"]["optimizer"]["clip"] = 0.5
+    jobs = job_counts(finished, "--configfile", write_study(tmp_path, changed))
+    above = {"documents", "folds", "tokenizer", "tokens", "pretrain", "finetune"}
+    assert jobs["classify"] == 24
+    assert not above & jobs.keys()
+    assert not {"baseline", "baseline_test"} & jobs.keys()
+
+
+def test_a_new_title_reruns_nothing_that_trains(finished, tmp_path, study):
+    study["title"] = "Another title"
+    jobs = job_counts(finished, "--configfile", write_study(tmp_path, study))
+    assert jobs.keys() == {"all", "manifest", "tables", "figures", "report", "before_test"}
+
+
+def test_the_test_fold_was_looked_at_once(finished):
+    metrics = json.loads((finished / CLASSIFIER / "test/metrics.json").read_text())
+    assert metrics["test_evaluations"] == 1
+    assert metrics["folds"].keys() == {"test"}
+    runs = (finished / "results/smoke/tables/before_test.csv").read_text()
+    assert ",test," not in runs
+
+
+def test_training_again_gives_the_same_bits(finished):
+    files = [finished / CLASSIFIER / name for name in ("model.safetensors", "probabilities.npz")]
+    before = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    card = json.loads((finished / CLASSIFIER / "card.json").read_text())
+    target = f"{CLASSIFIER}/model.safetensors"
+    done = snakemake(finished, target, "--configfile", SMOKE, "--forcerun", target)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [hashlib.sha256(path.read_bytes()).hexdigest() for path in files] == before
+    again = json.loads((finished / CLASSIFIER / "card.json").read_text())
+    assert again["recipe_digest"] == card["recipe_digest"]
+    assert again["parents"] == card["parents"]
+
+
+def test_a_study_without_its_weights_is_still_finished(finished, tmp_path):
+    # What `make clean-checkpoints` does.
+    hidden = {path: tmp_path / str(i) for i, path in enumerate(finished.rglob("*.safetensors"))}
+    snakemake(finished, "--configfile", SMOKE)
+    for path, place in hidden.items():
+        path.rename(place)
+    try:
+        assert job_counts(finished, "--configfile", SMOKE) == {}
+    finally:
+        for path, place in hidden.items():
+            place.rename(path)
+
+
+def test_the_report_is_one_file_with_every_experiment(finished, study):
+    html = (finished / "results/smoke/report/report.html").read_text()
+    for experiment in study["experiments"].values():
+        assert experiment["title"] in html
+    assert 'src="http' not in html
+
+
+def test_the_report_of_snakemake_has_categories_and_captions(finished):
+    snakemake(finished, "--configfile", SMOKE)
+    archive = finished / "report.zip"
+    done = snakemake(finished, "--configfile", SMOKE, "--report", archive)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with zipfile.ZipFile(archive) as made:
+        text = "".join(
+            made.read(name).decode("utf-8", "replace")
+            for name in made.namelist()
+            if name.endswith((".js", ".html"))
+        )
+    for word in ("Tables", "Figures", "Report", "Every kind of row"):
+        assert word in text
