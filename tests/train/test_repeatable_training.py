@@ -52,7 +52,7 @@ COMPILER = {"torch._dynamo", "torch._inductor", "sympy"}
 def test_two_processes_make_the_same_bytes_without_importing_more_than_training_needs(
     tokens, tmp_path
 ):
-    recipes = language_model_recipe(epochs=1), classifier_recipe(epochs=1, early_stopping=True)
+    recipes = language_model_recipe(epochs=1), classifier_recipe(epochs=4, early_stopping=True)
     digests = {}
     for process, seeds in (("first", "1"), ("second", "12")):
         loaded = run_python(PROGRAM, str(tokens), str(tmp_path / process), *recipes, *seeds)

@@ -108,7 +108,7 @@ def test_prediction_of_the_test_fold(tokens, tmp_path):
 
 
 def test_gradual_unfreezing_shows_in_the_history(tokens, tmp_path):
-    train(tokens, tmp_path / "clf", epochs=2, validate_every=2)
+    train(tokens, tmp_path / "clf", epochs=5, validate_every=2)
     history = rows(tmp_path / "clf")
     assert [row["stage"] for row in history] == ["head", "+lstm1", "+lstm0", "all", "all"]
     assert [bool(row["select_error"]) for row in history] == [False, True, False, True, True]
@@ -128,7 +128,7 @@ def test_the_triangle_spans_a_stage_or_the_run(tokens, tmp_path, monkeypatch, sc
     monkeypatch.setattr(
         stage.GroupOptimizer, "step", lambda self: rates.append(plain(self)) or rates[-1]
     )
-    train(tokens, tmp_path / "clf", epochs=1, schedule=Schedule(scope=scope))
+    train(tokens, tmp_path / "clf", epochs=4, schedule=Schedule(scope=scope))
     assert len(rates) == 4 * 13  # 200 documents in batches of 16
     lowest = 0.02 / 32
     assert [t for t, rate in enumerate(rates) if rate == pytest.approx(lowest)] == rising_at
@@ -165,7 +165,7 @@ def test_fewer_labels_are_the_first_of_the_nested_order(tokens, tmp_path):
 
 
 def test_two_labelled_documents_are_enough(tokens, tmp_path):
-    train(tokens, tmp_path / "clf", n_labelled=2, epochs=1, min_steps=3)
+    train(tokens, tmp_path / "clf", n_labelled=2, epochs=4, min_steps=9)
     assert json.loads((tmp_path / "clf" / "card.json").read_text())["updates"] == 3 * 4
 
 

@@ -122,7 +122,7 @@ def test_training_sees_every_token_of_the_text_but_one_ragged_step(tokens, tmp_p
     assert card["updates"] == math.ceil((size - 1) // 8 / 20)
 
 
-def test_min_steps_adds_epochs(tokens, tmp_path):
+def test_min_steps_multiplies_epochs(tokens, tmp_path):
     train(tokens, tmp_path / "lm", epochs=1, min_steps=40)
     card = json.loads((tmp_path / "lm" / "card.json").read_text())
     assert card["epochs"] == math.ceil(40 / (card["updates"] / card["epochs"]))
