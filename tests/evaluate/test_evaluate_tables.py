@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from simulated_runs import Table
 
-from synthetic_results import CLASSES, write_synthetic_results
+from synthetic_results import CLASSES, SyntheticResults, write_synthetic_results
 from ulmfit.errors import UserError
 from ulmfit.evaluate.experiments import CELL_COLUMNS
 from ulmfit.evaluate.statistics import adjust_holm, wilson
@@ -52,10 +52,18 @@ def predictions_of(study, run, fold="report"):
     return table["label"].to_numpy(), np.array(CLASSES)[predicted]
 
 
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory):
+    results = tmp_path_factory.mktemp("pristine") / "synthetic"
+    return write_synthetic_results(results, documents=40, tables=False)
+
+
 @pytest.fixture
-def small(tmp_path):
+def small(pristine, tmp_path):
     """A study to change: 40 documents a fold, tables not made."""
-    return write_synthetic_results(tmp_path / "synthetic", documents=40, tables=False)
+    results = tmp_path / "synthetic"
+    shutil.copytree(pristine.results, results)
+    return SyntheticResults(results, results / "manifest.json", results / "tables")
 
 
 # Runs
@@ -196,6 +204,17 @@ def test_too_few_seeds_claim_nothing_and_do_not_weigh_on_the_others(tmp_path, se
             assert row["difference_low"] != ""
             # One model against one model can be described, and no more.
             assert (row["p_mcnemar"] != "") == (seeds == 1)
+
+
+def test_the_side_with_fewer_seeds_decides_what_may_be_claimed(small):
+    manifest = read_json(small.manifest)
+    scratch = entry_of(manifest, "docstrings/from-scratch/word/fwd/2000")
+    scratch["runs"] = scratch["runs"][:2]
+    write_json(small.manifest, manifest)
+    remake(small)
+    rows = cells(small, "main")
+    assert rows[scratch["id"]]["verdict"] == "too few seeds"
+    assert rows[TUNED]["verdict"] != "too few seeds"
 
 
 def test_published_numbers_are_fractions(synthetic_results):
