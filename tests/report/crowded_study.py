@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ulmfit.evaluate.experiments import CELL_COLUMNS
+from ulmfit.evaluate.experiments import CELL_COLUMNS, CONFUSION_COLUMNS
 from ulmfit.evaluate.tables import EPOCH_COLUMNS, LANGUAGE_MODEL_COLUMNS, RUN_COLUMNS
 from ulmfit.store.files import digest, write_json
 
@@ -107,6 +107,7 @@ class _Crowd:
             }
             write_json(folder / "folds.json", {"folds": folds})
         tables = self.results / "tables"
+        _write(tables / "confusion.csv", CONFUSION_COLUMNS, [])
         _write(tables / "runs.csv", RUN_COLUMNS, self.rows["runs"])
         _write(tables / "epochs.csv", EPOCH_COLUMNS, self.rows["epochs"])
         _write(tables / "language_models.csv", LANGUAGE_MODEL_COLUMNS, self.rows["models"])

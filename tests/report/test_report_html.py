@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from crowded_study import HOSTILE, VARIANTS
-from finished_study import finish
+from finished_study import finish, keep_known_rows
 
 from synthetic_results import SyntheticResults, write_synthetic_results
 from ulmfit.errors import UserError
@@ -222,6 +222,22 @@ def test_the_sections_of_a_paper_are_there(page: Page) -> None:
         assert fact in page.text
 
 
+def test_confusion_of_the_reference_is_counted_and_shaded(reported: Path, page: Page) -> None:
+    with open(reported / "tables" / "confusion.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["experiment"] == "main"]
+    (cell,) = read_json(reported / "manifest.json")["experiments"][0]["reference"].values()
+    expected = {(r["label"], r["predicted"]): r["count"] for r in rows if r["cell"] == cell}
+    table = next(item for item in page.tables if "predicted class" in item.caption)
+    shown = {
+        (row[0][0], name): text.replace(",", "")
+        for row in table.rows
+        for name, (text, _) in zip(table.head[1:], row[1:], strict=True)
+    }
+    assert shown == expected
+    shares = [str(a["style"]) for t, a in page.tags if t == "td" and "style" in a]
+    assert all(0 <= float(share.partition(":")[2]) <= 1 for share in shares)
+
+
 def test_two_runs_give_equal_bytes(html: str, reported: Path, tmp_path: Path) -> None:
     again = make_report(reported / "manifest.json", reported, tmp_path / "again.html")
     assert again.read_text(encoding="utf-8") == html
@@ -278,7 +294,7 @@ def test_what_is_missing_is_left_out(
 ) -> None:
     monkeypatch.setattr("ulmfit.report.drawing.RESOLUTION", 20)
     results = changed(*changes)
-    _drop_rows(results)
+    keep_known_rows(results)
     page = Page(finish(results).read_text(encoding="utf-8"))
     assert all(table.caption.strip() for table in page.tables)
     assert "None" not in page.text
@@ -303,23 +319,6 @@ def test_a_sealed_test_fold_and_absent_cards_are_said(
     assert "The test fold is sealed" in page.text
     assert "not among its results" in page.text
     assert "1†" in page.text
-
-
-def _drop_rows(results: Path) -> None:
-    """Keep only the table rows that the changed manifest still knows."""
-    manifest = read_json(results / "manifest.json")
-    cells = {cell["id"] for item in manifest["experiments"] for cell in item["cells"]}
-    paths = {run["path"] for run in manifest["runs"]}
-    paths |= {model["path"] for model in manifest["language_models"]}
-    for path in (results / "tables").glob("*.csv"):
-        with open(path, newline="") as file:
-            rows = list(csv.reader(file))
-        head = rows[0]
-        for key, known in (("path", paths), ("cell", cells)):
-            if key in head:
-                rows = [head, *(row for row in rows[1:] if row[head.index(key)] in known)]
-        with open(path, "w", newline="") as file:
-            csv.writer(file).writerows(rows)
 
 
 def test_figures_that_were_not_made_are_named(

@@ -9,8 +9,8 @@ from crowded_study import HOSTILE, write_crowded_study
 
 from synthetic_results import SyntheticResults, write_synthetic_results
 from ulmfit.errors import UserError
+from ulmfit.report.layout import Cell, Column, Line, Sheet
 from ulmfit.report.results import read_study
-from ulmfit.report.sheets import Cell, Column, Line, Sheet
 from ulmfit.report.tables import escape, make_markdown, markdown
 
 GOLDEN = """\

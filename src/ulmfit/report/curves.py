@@ -114,8 +114,10 @@ def _scale(axes: Axes, panels: Sequence[Panel], log: bool) -> None:
         for point in curve
     ]
     trained = [value for epoch, value in points if epoch > 0] or [value for _, value in points]
-    # An untrained model's perplexity is the size of its vocabulary and would flatten all the rest.
-    shown = [value for epoch, value in points if epoch > 0 or value <= ROOM * max(trained)]
+    # An untrained model's perplexity is the size of its vocabulary and would flatten all the rest,
+    # unless the rest is a single epoch.
+    short = max(epoch for epoch, _ in points) <= 1
+    shown = [value for epoch, value in points if epoch > 0 or short or value <= ROOM * max(trained)]
     low, high = min(shown), max(shown)
     first, last = min(epoch for epoch, _ in points), max(epoch for epoch, _ in points)
     room = 0.03 * (last - first or 1)

@@ -167,8 +167,19 @@ def end_labels(
     for place, start, centre, label, colour in zip(
         places, wanted, centres, labels, colours, strict=True
     ):
+        # Inside the axes the leader is dotted: it is no part of the curve.
         axes.plot(
-            [float(place[0]), 1 + 0.05 * unit, 1 + 0.16 * unit],
+            [float(place[0]), 1.0],
+            [start, start],
+            transform=axes.transAxes,
+            color=colour,
+            linewidth=0.6,
+            linestyle=(0, (1, 3)),
+            clip_on=False,
+            zorder=1,
+        )
+        axes.plot(
+            [1.0, 1 + 0.05 * unit, 1 + 0.16 * unit],
             [start, start, centre],
             transform=axes.transAxes,
             color=colour,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ulmfit.report import wording
-from ulmfit.report.sheets import Cell, Column, Line, Sheet
+from ulmfit.report.layout import Cell, Column, Line, Sheet
 from ulmfit.store.files import canonical_json
 
 Scalar = str | int | float | bool | None
@@ -88,7 +88,9 @@ def _cell(value: Scalar) -> Cell:
 
 def _text(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_text(inner)}" for key, inner in value.items())
+        return ", ".join(
+            f"{key} {_text(inner)}" for key, inner in value.items() if inner is not None
+        )
     if isinstance(value, list):
         return ", ".join(
             _text(inner) if _is_scalar(inner) else canonical_json(inner) for inner in value

@@ -17,11 +17,6 @@ from ulmfit.store.files import write_json
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ulmfit.report.curves import Panel, Series
-
-CROWDED = 5
-"""Lines that one panel can name without confusion."""
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -130,6 +125,7 @@ def _classifier_curves(study: Study, found: Mapping[str, Look]) -> list[tuple[En
     """One figure a data set and number of labels, one panel an experiment."""
     from ulmfit.report.curves import curve_plot
     from ulmfit.report.drawing import blank
+    from ulmfit.report.series import classifier_panels
 
     settings = dict.fromkeys(
         (run["dataset"], str(run["n_labelled"]))
@@ -138,7 +134,7 @@ def _classifier_curves(study: Study, found: Mapping[str, Look]) -> list[tuple[En
     )
     figures = []
     for dataset, n_labelled in settings:
-        panels = _curve_panels(study, dataset, n_labelled, found)
+        panels = classifier_panels(study, dataset, n_labelled, found)
         seeds = {len(series.seeds) for panel in panels for series in panel.series}
         n = {
             value
@@ -168,105 +164,12 @@ def _classifier_curves(study: Study, found: Mapping[str, Look]) -> list[tuple[En
     return figures
 
 
-def _curve_panels(
-    study: Study, dataset: str, n_labelled: str, found: Mapping[str, Look]
-) -> list[Panel]:
-    from ulmfit.report.curves import Panel
-
-    panels: list[Panel] = []
-    drawn: list[set[tuple[str, ...]]] = []
-    for title, rows in _curve_groups(study, dataset, n_labelled):
-        runs = {paths for _, paths in rows}
-        if any(runs <= other for other in drawn):
-            continue
-        drawn.append(runs)
-        parts = _chunks(_classifier_series(study, rows, found))
-        for index, part in enumerate(parts):
-            of = f" ({index + 1} of {len(parts)})" if len(parts) > 1 else ""
-            panels.append(Panel(f"{title}{of}", part))
-    return panels
-
-
-Lines = list[tuple[Row, tuple[str, ...]]]
-"""Lines of a panel, each with the folders of its runs."""
-
-
-def _curve_groups(study: Study, dataset: str, n_labelled: str) -> list[tuple[str, Lines]]:
-    """Title and lines of each experiment, then models that no experiment shows by themselves."""
-    groups: list[tuple[str, Lines]] = []
-    for experiment in study.experiments:
-        rows = [
-            (row, experiment.paths(row))
-            for row in experiment.rows
-            if (row["dataset"], row["n_labelled"], row["kind"]) == (dataset, n_labelled, "model")
-            and not experiment.repeats(row)
-        ]
-        if rows:
-            groups.append((experiment.title, rows))
-    shown = {path for _, rows in groups for _, paths in rows for path in paths}
-    others: dict[tuple[str, ...], Lines] = {}
-    for run in study.manifest["runs"]:
-        if (run["dataset"], str(run["n_labelled"]), run["kind"]) == (dataset, n_labelled, "model"):
-            key = (run["variant"], run["tokenizer"], run["direction"])
-            others.setdefault(key, []).append(
-                ({name: str(value) for name, value in run.items()}, (run["path"],))
-            )
-    rest = [
-        (lines[0][0], tuple(path for _, paths in lines for path in paths))
-        for lines in others.values()
-        if not shown >= {path for _, paths in lines for path in paths}
-    ]
-    return [*groups, ("Members and candidates", rest)] if rest else groups
-
-
-def _classifier_series(study: Study, rows: Lines, found: Mapping[str, Look]) -> list[Series]:
-    from ulmfit.report.curves import Series
-
-    variants = [row["variant"] for row, _ in rows]
-    titles = wording.distinct_titles([row for row, _ in rows])
-    result = []
-    for index, ((row, paths), title) in enumerate(zip(rows, titles, strict=True)):
-        lines = [line for line in study.epochs if line["path"] in paths]
-        curves = _curves(lines, "select_error", 100.0)
-        if curves:
-            look = found[row["variant"]].reading(variants[:index].count(row["variant"]))
-            result.append(Series(title, look, curves))
-    return result
-
-
 def _perplexity(study: Study, found: Mapping[str, Look]) -> tuple[Entry, Figure]:
-    """One panel a stage, text and tokenizer: only these perplexities can be compared."""
-    from ulmfit.report.curves import Panel, Series, curve_plot
+    from ulmfit.report.curves import curve_plot
     from ulmfit.report.drawing import blank
+    from ulmfit.report.series import perplexity_panels
 
-    lines = [line for line in study.epochs if line["kind"] == "lm"]
-    # An LM's text is its data set; pretraining has none, and its corpus stands in another table.
-    corpus = {row["path"]: row["dataset"] or row["corpus"] for row in study.language_models}
-    keys = [(line["training"], corpus.get(line["path"], ""), line["tokenizer"]) for line in lines]
-    panels = []
-    for stage, text, tokenizer in dict.fromkeys(keys):
-        here = [
-            line for line, key in zip(lines, keys, strict=True) if key == (stage, text, tokenizer)
-        ]
-        several = len({line["direction"] for line in here}) > 1
-        readings = list(dict.fromkeys((line["variant"], line["direction"]) for line in here))
-        series = []
-        for index, (name, direction) in enumerate(readings):
-            earlier = [other for other, _ in readings[:index]].count(name)
-            curves = _curves(
-                [
-                    line
-                    for line in here
-                    if (line["variant"], line["direction"]) == (name, direction)
-                ],
-                "valid_perplexity",
-                1.0,
-            )
-            label = f"{name}, {wording.direction(direction)}" if several else name
-            if curves:
-                series.append(Series(label, found[name].reading(earlier), curves))
-        where = f"{wording.STAGES.get(stage, stage)}: {text}, {wording.tokenizer(tokenizer)} tokens"
-        panels += [Panel(where[:1].upper() + where[1:], part) for part in _chunks(series)]
+    panels = perplexity_panels(study, found)
     seeds = wording.span({len(item.seeds) for panel in panels for item in panel.series}, "seed")
     entry = Entry(
         "perplexity",
@@ -280,28 +183,6 @@ def _perplexity(study: Study, found: Mapping[str, Look]) -> tuple[Entry, Figure]
     if not panels:
         return entry, blank("This study trained no language model.")
     return entry, curve_plot(panels, "Perplexity", log=True)
-
-
-def _curves(
-    lines: Sequence[Row], column: str, factor: float
-) -> tuple[tuple[tuple[float, float], ...], ...]:
-    """One curve a run; epochs without validation have no point, runs without points no curve."""
-    curves: dict[str, list[tuple[float, float]]] = {}
-    for line in lines:
-        epoch, value = number(line, "epoch"), number(line, column)
-        if epoch is not None and value is not None:
-            curves.setdefault(line["path"], []).append((epoch, factor * value))
-    return tuple(tuple(sorted(curve)) for curve in curves.values())
-
-
-def _chunks(series: Sequence[Series]) -> list[tuple[Series, ...]]:
-    """Panels of at most :data:`CROWDED` lines; the first line (the reference) is in each."""
-    if len(series) <= CROWDED:
-        return [tuple(series)] if series else []
-    first, rest = series[0], series[1:]
-    count = -(-len(rest) // (CROWDED - 1))
-    length = -(-len(rest) // count)
-    return [(first, *rest[start : start + length]) for start in range(0, len(rest), length)]
 
 
 def _size(rows: Sequence[Row]) -> str:

@@ -16,20 +16,19 @@ from typing import Any
 from ulmfit.errors import UserError
 from ulmfit.report import wording
 from ulmfit.report.cards import read_optional
+from ulmfit.report.fact_sheets import (
+    confusion_sheets,
+    cost_sheet,
+    disk_sheet,
+    language_model_sheet,
+    run_sheet,
+)
 from ulmfit.report.facts import facts
 from ulmfit.report.findings import findings
 from ulmfit.report.limits import limits, sealed_fold_statement
 from ulmfit.report.recipes import departures, used_recipes
 from ulmfit.report.results import Study, read_study
-from ulmfit.report.sheets import (
-    Cell,
-    Column,
-    Line,
-    Sheet,
-    experiment_sheet,
-    language_model_sheet,
-    run_sheet,
-)
+from ulmfit.report.sheets import experiment_sheet
 from ulmfit.report.svg import inline_svg
 from ulmfit.store.files import read_json, write_text
 
@@ -70,6 +69,7 @@ def _context(
                 "experiment": experiment,
                 "sheet": experiment_sheet(experiment),
                 "figures": [item for item in figures if item["experiment"] == experiment.name],
+                "confusion": confusion_sheets(study, experiment),
             }
             for experiment in study.experiments
         ],
@@ -82,8 +82,8 @@ def _context(
         "departures": differences,
         "recipes": used_recipes(study, results),
         "test_statement": sealed_fold_statement(study, provenance),
-        "cost": _cost_sheet(provenance["cost"]) if provenance["cost"] else None,
-        "disk": _disk_sheet(provenance["disk_bytes"]),
+        "cost": cost_sheet(provenance["cost"]) if provenance["cost"] else None,
+        "disk": disk_sheet(provenance["disk_bytes"]),
         "environment": facts(_environment(provenance)),
         "runs": run_sheet(study),
         "limits": limits(study, provenance),
@@ -171,17 +171,15 @@ def _texts(study: Study, results: Path) -> list[dict[str, Any]]:
 
 
 def _environment(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    keys = [
-        *("packages", "python", "platform", "cpu", "cores", "code"),
-        *("config_digest", "manifest_sha256"),
-    ]
+    keys = ("packages", "python", "platform", "cpu", "cores", "config_digest", "manifest_sha256")
     lists = {
         f"trainings by {name}": {
             _label(row): f"({wording.plural(row['jobs'], 'training')})" for row in provenance[key]
         }
         for name, key in (("device", "devices"), ("commit", "commits"), ("versions", "versions"))
     }
-    return {**{key: provenance[key] for key in keys}, **lists}
+    code = {"code": _label(provenance["code"])}
+    return {**{key: provenance[key] for key in keys}, **code, **lists}
 
 
 def _label(row: Mapping[str, Any]) -> str:
@@ -194,42 +192,3 @@ def _label(row: Mapping[str, Any]) -> str:
         elif value is not None and key != "jobs":
             parts.append(str(value))
     return ", ".join(parts) or "not recorded"
-
-
-def _cost_sheet(cost: Mapping[str, Mapping[str, float]]) -> Sheet:
-    columns = (
-        Column("Stage"),
-        Column("Trainings", True),
-        Column("Wall time", True),
-        Column("CPU time", True),
-        Column("Peak memory", True),
-    )
-    lines = tuple(
-        Line(
-            (
-                Cell(wording.STAGES.get(stage, stage), stage),
-                Cell(wording.count(values["jobs"]), str(values["jobs"])),
-                Cell(wording.duration(values["wall_s"]), str(values["wall_s"])),
-                Cell(wording.duration(values["cpu_s"]), str(values["cpu_s"])),
-                Cell(
-                    wording.size(values["peak_memory_mib"] * 2**20), str(values["peak_memory_mib"])
-                ),
-            ),
-            strong=stage == "total",
-        )
-        for stage, values in cost.items()
-    )
-    caption = "Cost of all trainings by stage, from the models' cards."
-    # The sum stays at the bottom when the reader sorts.
-    return Sheet("", "Cost", caption, columns, (lines[:-1], lines[-1:]))
-
-
-def _disk_sheet(disk: Mapping[str, int]) -> Sheet:
-    lines = tuple(
-        Line((Cell(f"{folder}/", folder), Cell(wording.size(size), str(size))))
-        for folder, size in disk.items()
-    )
-    total = sum(disk.values())
-    last = Line((Cell("total"), Cell(wording.size(total), str(total))), strong=True)
-    columns = (Column("Folder"), Column("Size", True))
-    return Sheet("", "Disk use", "Disk use by folder of the results.", columns, (lines, (last,)))

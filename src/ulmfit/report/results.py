@@ -30,6 +30,7 @@ RUN_COLUMNS = (
     *("dataset", "tokenizer", "direction", "variant", "title", "kind", "n_labelled", "seed"),
     *("fold", "n", "errors", "error", "macro_f1", "recipe_digest", "path"),
 )
+CONFUSION_COLUMNS = ("experiment", "cell", "label", "predicted", "count")
 LANGUAGE_MODEL_COLUMNS = (
     *("stage", "name", "dataset", "corpus", "tokenizer", "direction", "n_text", "seed"),
     *("valid_perplexity_before", "valid_perplexity", "valid_accuracy", "epochs"),
@@ -98,6 +99,7 @@ class Study:
     manifest: Mapping[str, Any]
     experiments: tuple[Experiment, ...]
     runs: tuple[Row, ...]
+    confusion: tuple[Row, ...]
     language_models: tuple[Row, ...]
     epochs: tuple[Row, ...]
 
@@ -152,6 +154,7 @@ def read_study(manifest: Path | str, tables: Path | str) -> Study:
             for item in content["experiments"]
         ),
         runs=_read(tables / "runs.csv", RUN_COLUMNS),
+        confusion=_read(tables / "confusion.csv", CONFUSION_COLUMNS),
         language_models=_read(tables / "language_models.csv", LANGUAGE_MODEL_COLUMNS),
         epochs=_read(tables / "epochs.csv", EPOCH_COLUMNS),
     )

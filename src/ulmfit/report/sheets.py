@@ -1,56 +1,16 @@
-"""Tables as a reader sees them, before they become Markdown or HTML: both show the same sheet."""
+"""The table of one experiment, and what its lines have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from ulmfit.report import wording
-from ulmfit.report.results import Experiment, Row, Study, number
+from ulmfit.report.layout import Cell, Column, Line, Sheet, Show, counted, percent, plain, worded
+from ulmfit.report.results import Experiment, Row, number
 
 FEW_SEEDS = 3
 """Below so many seeds an interval says nothing beyond those models."""
 DAGGER = "\N{DAGGER}"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What one cell shows, and the value of the file behind it (for sorting and for checking)."""
-
-    text: str
-    value: str = ""
-    verdict: bool = False
-
-
-@dataclass(frozen=True)
-class Column:
-    """A heading; numbers stand to the right."""
-
-    heading: str
-    numeric: bool = False
-
-
-@dataclass(frozen=True)
-class Line:
-    """The cells of one line; a strong line is what the others are compared with."""
-
-    cells: tuple[Cell, ...]
-    strong: bool = False
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A table: ``groups`` are lines that belong together, ``notes`` stand below."""
-
-    name: str
-    title: str
-    caption: str
-    columns: tuple[Column, ...]
-    groups: tuple[tuple[Line, ...], ...]
-    notes: tuple[str, ...] = ()
-
-
-Show = Callable[[Row], Cell]
 
 
 def experiment_sheet(experiment: Experiment) -> Sheet:
@@ -61,19 +21,19 @@ def experiment_sheet(experiment: Experiment) -> Sheet:
         (Column("Variant"), lambda row: _variant(experiment, row)),
         *_reading_columns(rows),
         (Column("Seeds", True), lambda row: Cell(_seeds(row), row["seeds"])),
-        (Column("n", True), _counted("n")),
-        (Column("Error %", True), _percent("error", places)),
+        (Column("n", True), counted("n")),
+        (Column("Error %", True), percent("error", places)),
         (Column("95 % interval", True), _interval("error", places)),
     ]
     if any(row["difference"] for row in rows):
         columns += [
-            (Column("Difference", True), _percent("difference", places, wording.points)),
+            (Column("Difference", True), percent("difference", places, wording.points)),
             (Column("95 % interval", True), _interval("difference", places, sign=True)),
             (Column("p (Holm)", True), _p("p_holm")),
             (Column("Verdict"), lambda row: _verdict(experiment, row)),
         ]
     if any(row["published"] for row in rows):
-        columns.append((Column("Published %", True), _percent("published", 2)))
+        columns.append((Column("Published %", True), percent("published", 2)))
     return Sheet(
         name=experiment.name,
         title=experiment.title,
@@ -87,60 +47,6 @@ def experiment_sheet(experiment: Experiment) -> Sheet:
             for group in experiment.groups()
         ),
         notes=tuple(_notes(experiment)),
-    )
-
-
-def language_model_sheet(study: Study) -> Sheet:
-    """One line a language model: perplexity on its validation text before and after training."""
-    rows = study.language_models
-    columns: list[tuple[Column, Show]] = [
-        (Column("Stage"), lambda row: Cell(wording.STAGES.get(row["stage"], row["stage"]))),
-        (Column("Model"), _plain("name")),
-        (Column("Text"), lambda row: Cell(_text(row))),
-        (Column("Tokenizer"), lambda row: Cell(wording.tokenizer(row["tokenizer"]))),
-        (Column("Direction"), lambda row: Cell(wording.direction(row["direction"]))),
-        (Column("Seed", True), _counted("seed")),
-        (Column("Epochs", True), _counted("epochs")),
-        (Column("Perplexity before", True), _fixed("valid_perplexity_before", 1)),
-        (Column("Perplexity", True), _fixed("valid_perplexity", 1)),
-        (Column("Accuracy %", True), _percent("valid_accuracy", 1)),
-        (Column("CPU time", True), _duration("cpu_s")),
-        (Column("Tokens/s", True), _counted("tokens_per_s")),
-        (Column("Device"), _plain("device")),
-    ]
-    return Sheet(
-        name="language_models",
-        title="Language models",
-        caption="Validation perplexity before and after training, one line a model.",
-        columns=tuple(column for column, _ in columns),
-        groups=_by(rows, ("stage", "dataset"), columns),
-        notes=("Perplexities of different tokenizers or vocabularies are not comparable.",),
-    )
-
-
-def run_sheet(study: Study) -> Sheet:
-    """Every run and fold behind the tables, with the digest of its recipe."""
-    columns: list[tuple[Column, Show]] = [
-        (Column("Data set"), _plain("dataset")),
-        (Column("Labels", True), _counted("n_labelled")),
-        (Column("Variant"), _plain("title")),
-        (Column("Tokenizer"), lambda row: Cell(wording.tokenizer(row["tokenizer"]))),
-        (Column("Direction"), lambda row: Cell(wording.direction(row["direction"]))),
-        (Column("Seed", True), _counted("seed")),
-        (Column("Fold"), _plain("fold")),
-        (Column("n", True), _counted("n")),
-        (Column("Errors", True), _counted("errors")),
-        (Column("Error %", True), _percent("error", wording.decimals(study.runs))),
-        (Column("Macro-F1 %", True), _percent("macro_f1", 1)),
-        (Column("Recipe"), _plain("recipe_digest")),
-        (Column("Folder"), _plain("path")),
-    ]
-    return Sheet(
-        name="runs",
-        title="All runs",
-        caption="One line a run and fold: wrong documents out of n.",
-        columns=tuple(column for column, _ in columns),
-        groups=_by(study.runs, ("dataset", "n_labelled"), columns),
     )
 
 
@@ -159,21 +65,6 @@ def setting(experiment: Experiment) -> str:
     return ", ".join(parts)
 
 
-def _by(
-    rows: Sequence[Row], keys: tuple[str, ...], columns: Iterable[tuple[Column, Show]]
-) -> tuple[tuple[Line, ...], ...]:
-    found = list(dict.fromkeys(tuple(row[key] for key in keys) for row in rows))
-    shows = [show for _, show in columns]
-    return tuple(
-        tuple(
-            Line(tuple(show(row) for show in shows))
-            for row in rows
-            if tuple(row[key] for key in keys) == value
-        )
-        for value in found
-    )
-
-
 def _common(experiment: Experiment, column: str) -> list[str]:
     """The one value of a column over all lines (baselines have no tokenizer), or nothing."""
     values = {row[column] for row in experiment.rows if row[column] not in ("-", "")}
@@ -183,18 +74,18 @@ def _common(experiment: Experiment, column: str) -> list[str]:
 def _setting_columns(rows: Sequence[Row]) -> list[tuple[Column, Show]]:
     columns: list[tuple[Column, Show]] = []
     if len({row["dataset"] for row in rows}) > 1:
-        columns.append((Column("Data set"), _plain("dataset")))
+        columns.append((Column("Data set"), plain("dataset")))
     if len({row["n_labelled"] for row in rows}) > 1:
-        columns.append((Column("Labels", True), _counted("n_labelled")))
+        columns.append((Column("Labels", True), counted("n_labelled")))
     return columns
 
 
 def _reading_columns(rows: Sequence[Row]) -> list[tuple[Column, Show]]:
     columns: list[tuple[Column, Show]] = []
     if len({row["tokenizer"] for row in rows} - {"-", ""}) > 1:
-        columns.append((Column("Tokenizer"), lambda row: Cell(wording.tokenizer(row["tokenizer"]))))
+        columns.append((Column("Tokenizer"), worded("tokenizer", wording.tokenizer)))
     if len({row["direction"] for row in rows} - {"-", ""}) > 1:
-        columns.append((Column("Direction"), lambda row: Cell(wording.direction(row["direction"]))))
+        columns.append((Column("Direction"), worded("direction", wording.direction)))
     return columns
 
 
@@ -209,11 +100,6 @@ def _verdict(experiment: Experiment, row: Row) -> Cell:
 
 def _seeds(row: Row) -> str:
     return wording.count(row["seeds"]) + (DAGGER if few_seeds(row) else "")
-
-
-def _text(row: Row) -> str:
-    text = row["dataset"] or row["corpus"]
-    return text if row["n_text"] in ("", "all") else f"{text} ({wording.count(row['n_text'])})"
 
 
 def _caption(experiment: Experiment) -> str:
@@ -245,32 +131,6 @@ def _notes(experiment: Experiment) -> list[str]:
             "Published: error of the paper on its own division of this data set, without interval."
         )
     return notes
-
-
-def _plain(column: str) -> Show:
-    return lambda row: Cell(row[column], row[column])
-
-
-def _counted(column: str) -> Show:
-    return lambda row: Cell(wording.count(row[column]), row[column])
-
-
-def _fixed(column: str, places: int) -> Show:
-    def show(row: Row) -> Cell:
-        value = number(row, column)
-        return Cell("" if value is None else wording.fixed(value, places), row[column])
-
-    return show
-
-
-def _duration(column: str) -> Show:
-    return lambda row: Cell(wording.duration(number(row, column)), row[column])
-
-
-def _percent(
-    column: str, places: int, write: Callable[[float | None, int], str] = wording.percent
-) -> Show:
-    return lambda row: Cell(write(number(row, column), places), row[column])
 
 
 def _interval(column: str, places: int, *, sign: bool = False) -> Show:

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from ulmfit.report.fact_sheets import language_model_sheet
+from ulmfit.report.layout import Line, Sheet
 from ulmfit.report.results import read_study
-from ulmfit.report.sheets import Line, Sheet, experiment_sheet, language_model_sheet
+from ulmfit.report.sheets import experiment_sheet
 from ulmfit.store.files import write_text
 
 
