@@ -219,7 +219,10 @@ def _parser() -> argparse.ArgumentParser:
         add = stage(name, _language_model, summary)
         _training(add)
         add.add_argument(
-            "--n-text", type=_count, default=None, help="labelled documents to read, or 'all' text"
+            "--n-text",
+            type=lambda text: text if text in ("all", "labelled") else int(text),
+            default="all",
+            help="text to read: all, that of all labelled documents, or of so many of them",
         )
 
     add = stage("classify", _classify, "Train a classifier and predict select and report folds.")

@@ -124,3 +124,19 @@ def test_the_device_is_part_of_no_recipe(make_plan, study, device):
     study["device"] = device
     plan = make_plan(study)
     assert all("cuda" not in plan.recipe("classify", run.fields) for run in plan.runs())
+
+
+def test_runs_that_no_seed_tells_apart_are_one_run(make_plan, study):
+    study["seeds"]["vary"] = []
+    study["experiments"]["main"]["cells"] = ["ulmfit", {"variant": "ulmfit", "ensemble": "fwd+bwd"}]
+    plan = make_plan(study)
+    assert [len(cell.runs) for cell in plan.cells("main")] == [1, 1]
+
+
+def test_the_text_of_all_labelled_documents_is_not_that_of_all_documents(
+    make_plan, study, variants
+):
+    variants["supervised"] = {"finetune_text": "labelled"}
+    study["experiments"]["main"] |= {"n_labelled": ["all"], "cells": ["ulmfit", "supervised"]}
+    models = language_models(make_plan(study, variants))
+    assert {m["n_text"] for m in models if m["stage"] == "finetune"} == {"all", "labelled"}

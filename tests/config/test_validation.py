@@ -63,7 +63,7 @@ def test_a_mistake_in_a_variant_names_the_variant(make_plan, variants, variant, 
         ({"reference": "tfidf"}, "reference 'tfidf' is not among the cells"),
         ({"datasets": ["review"]}, "unknown dataset 'review'; did you mean 'reviews'?"),
         ({"tokenizer": "words"}, "unknown tokenizer 'words'; did you mean 'word'?"),
-        ({"n_labelled": [0]}, "n_labelled must be positive"),
+        ({"n_labelled": [0]}, "n_labelled must be at least 2"),
         ({"cells": ["ulmfit", {"variant": "ulmfit", "ensemble": "both"}]}, "unknown ensemble"),
     ],
 )
@@ -90,3 +90,23 @@ def test_merge_goes_into_nested_mappings_and_changes_neither():
 def test_a_recipe_survives_the_way_through_json():
     recipe = check(Classifier, {"optimizer": {"lr": 0.5}, "freezing": "none"}, "here")
     assert from_json(Classifier, canonical_json(to_dict(recipe))) == recipe
+
+
+@pytest.mark.parametrize("name", ["one_rate", "One", "none", "-x"])
+def test_a_name_that_no_path_can_have_is_refused(make_plan, variants, name):
+    variants[name] = {}
+    with pytest.raises(UserError, match=f"variant '{name}': names are lower-case"):
+        make_plan(variants=variants)
+
+
+@pytest.mark.parametrize("seeds", [[-1, 0], [0, 0]])
+def test_equal_or_negative_seeds_are_refused(make_plan, study, seeds):
+    study["seeds"]["runs"] = seeds
+    with pytest.raises(UserError, match=r"seeds\.runs"):
+        make_plan(study)
+
+
+def test_an_experiment_may_not_take_the_name_of_another_table(make_plan, study):
+    study["experiments"]["runs"] = study["experiments"].pop("main")
+    with pytest.raises(UserError, match="no experiment may be called 'runs'"):
+        make_plan(study)

@@ -24,7 +24,7 @@ from ulmfit.train.language_model import (
 )
 
 
-def train(tokens, folder, initial=None, direction="fwd", stage="pretrain", n_text=None, **changes):
+def train(tokens, folder, initial=None, direction="fwd", stage="pretrain", n_text="all", **changes):
     train_language_model(
         language_model_recipe(**changes),
         tokens,

@@ -38,7 +38,7 @@ shell.prefix(
     )
 )
 
-NAME = r"[a-z0-9][a-z0-9-]*"
+NAME = paths.NAME
 WILDCARDS = {
     "text": NAME,
     "dataset": NAME,
@@ -49,13 +49,13 @@ WILDCARDS = {
     "pretrain": NAME,
     "finetune": NAME,
     "classify": NAME,
-    "n_text": r"all|\d+",
+    "n_text": r"all|labelled|\d+",
     "n_labelled": r"all|\d+",
     "pretrain_seed": r"\d+",
     "finetune_seed": r"\d+",
     "classify_seed": r"\d+",
     "seed": r"\d+",
-    "ensemble": r"[a-z0-9][a-z0-9+-]*",
+    "ensemble": paths.ENSEMBLE_NAME,
     "variant": NAME,
     "baseline": NAME,
 }
@@ -197,7 +197,7 @@ in_report = report
 def table_outputs():
     """CSV tables, those of experiments marked for the report of Snakemake."""
     return [
-        *(f"<results>/tables/{name}.csv" for name in FACT_TABLES),
+        *(f"<results>/tables/{name}.csv" for name in paths.FACT_TABLES),
         *(
             in_report(
                 f"<results>/tables/{name}.csv",
@@ -245,9 +245,6 @@ def markdown_outputs():
     """Markdown beside the CSV of every table that readers see."""
     names = [*PLAN.study.experiments, "language_models"]
     return [f"<results>/tables/{name}.md" for name in names]
-
-
-FACT_TABLES = ("runs", "language_models", "epochs", "confusion")
 
 
 # The study as the stage `manifest` reads it; where jobs run is none of its business.

@@ -5,6 +5,10 @@ The patterns serve twice: Snakemake reads them as wildcards, :func:`str.format` 
 
 from __future__ import annotations
 
+NAME = r"[a-z0-9][a-z0-9-]*"
+ENSEMBLE_NAME = r"[a-z0-9][a-z0-9+-]*"
+"""What a name in a path may be."""
+
 NONE = "none"
 """Takes the place of a stage that a variant leaves out, so that all paths have the same depth."""
 
@@ -25,6 +29,9 @@ CLASSIFIER = (
 )
 ENSEMBLE = "ensembles/{dataset}/{ensemble}/{variant}/n{n_labelled}/s{seed}"
 BASELINE = "baselines/{dataset}/{baseline}/n{n_labelled}"
+
+FACT_TABLES = ("runs", "language_models", "epochs", "confusion")
+"""Tables that every study has, beside one for each experiment."""
 
 WEIGHTS = "model.safetensors"
 TOKEN_FILES = ("tokens.json", "ids.npy", "documents.npz", "vocabulary.txt")

@@ -5,6 +5,7 @@ The workflow asks a plan for recipes and inputs; it never sees a variant.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,6 +92,8 @@ class Plan:
             )
             if used.corpus in self.registry.datasets:
                 raise UserError(f"{self._where}: {used.corpus!r} is both a corpus and a dataset")
+        self._check_names()
+        self._check_seeds()
         for name in self.texts():
             source = self.text(name).source
             check_name(source, SOURCE_OPTIONS, f"datasets.yaml: {name}.source", "source")
@@ -98,6 +101,43 @@ class Plan:
             self.fold_options(name)
         # Resolve everything now: a mistake must stop before any job starts.
         list(self.runs())
+
+    def _check_names(self) -> None:
+        """Names become parts of paths, so a name that no path can have must stop here."""
+        study = self.study
+        for what, pattern, names in (
+            ("dataset", paths.NAME, study.datasets),
+            ("corpus", paths.NAME, [used.corpus for used in study.datasets.values()]),
+            ("tokenizer", paths.NAME, study.recipes.tokenizers),
+            ("variant", paths.NAME, self.variants),
+            ("experiment", paths.NAME, study.experiments),
+            ("ensemble", paths.ENSEMBLE_NAME, study.ensembles),
+        ):
+            for name in names:
+                if not re.fullmatch(pattern, name) or name == NONE:
+                    raise UserError(
+                        f"{self._where}: {what} {name!r}: names are lower-case letters, digits and "
+                        f"hyphens, and not {NONE!r}"
+                    )
+        for name in paths.FACT_TABLES:
+            if name in study.experiments:
+                raise UserError(f"{self._where}: no experiment may be called {name!r}")
+
+    def _check_seeds(self) -> None:
+        seeds = self.study.seeds.runs
+        if min(seeds) < 0 or len(set(seeds)) < len(seeds):
+            raise UserError(
+                f"{self._where}: seeds.runs: {list(seeds)} must be different and not negative"
+            )
+
+    def _check_folds(self, dataset: str, fold: str) -> None:
+        """A dataset needs documents to choose by, and to show."""
+        sizes = from_json(Folds, self.fold_options(dataset))
+        for name in ("select", "report"):
+            if getattr(sizes, name) == 0 and name in ("select", fold):
+                raise UserError(
+                    f"datasets.yaml: {dataset}.folds: {name} is 0, but the study needs that fold"
+                )
 
     @property
     def _where(self) -> str:
@@ -249,8 +289,9 @@ class Plan:
     ) -> PlannedCell:
         where = f"{self._where}: experiments.{name}"
         check_name(dataset, self.study.datasets, f"{where}: datasets", "dataset")
-        if n != "all" and int(n) < 1:
-            raise UserError(f"{where}: n_labelled must be positive, not {n}")
+        if n != "all" and int(n) < 2:
+            raise UserError(f"{where}: n_labelled must be at least 2, not {n}")
+        self._check_folds(dataset, experiment.fold)
         cell = Cell(variant=cell) if isinstance(cell, str) else cell
         if cell.among:
             if cell.variant or cell.ensemble:
@@ -307,7 +348,7 @@ class Plan:
             kinds = self._member_kinds(cell.ensemble)
             for tokenizer, _ in kinds:
                 check_name(tokenizer, self.tokenizers, f"ensemble {cell.ensemble}", "tokenizer")
-            return [
+            ensembles = [
                 Run(
                     "ensemble",
                     cell.variant,
@@ -331,10 +372,15 @@ class Plan:
                 )
                 for seed in seeds
             ]
+            # Where no member varies with the seed there is one ensemble, not one for each seed.
+            return list({run.members: run for run in reversed(ensembles)}.values())[::-1]
         tokenizer = cell.tokenizer or experiment.tokenizer
         check_name(tokenizer, self.tokenizers, f"{where}: cells", "tokenizer")
         direction = cell.direction or experiment.direction
-        return [self._model(cell.variant, dataset, tokenizer, direction, n, seed) for seed in seeds]
+        models = (
+            self._model(cell.variant, dataset, tokenizer, direction, n, seed) for seed in seeds
+        )
+        return list({run.path: run for run in models}.values())
 
     def _model(
         self, variant: str, dataset: str, tokenizer: str, direction: str, n: str, seed: int
@@ -348,7 +394,7 @@ class Plan:
             "corpus": self.study.datasets[dataset].corpus if pretrained else NONE,
             "tokenizer": tokenizer,
             "direction": direction,
-            "n_text": n if labelled_only else "all",
+            "n_text": ("labelled" if n == "all" else n) if labelled_only else "all",
             "n_labelled": n,
             "pretrain_seed": str(self._seed("pretrain", seed) if pretrained else 0),
             "finetune_seed": str(self._seed("finetune", seed) if finetuned else 0),

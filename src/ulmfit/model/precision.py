@@ -37,9 +37,11 @@ def matmul(device: torch.device) -> Iterator[dict[str, object]]:
     CPU: oneDNN if its error is that of fp32, else MKL. CUDA: fp32, TF32 off. The earlier setting
     comes back afterwards.
     """
-    before = torch.get_float32_matmul_precision()
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     try:
         torch.set_float32_matmul_precision("highest")
+        # cuDNN has a switch of its own, on by default: LSTMs would round to ten bits.
+        torch.backends.cudnn.allow_tf32 = False
         if device.type != "cpu":
             yield {"setting": "highest"}
             return
@@ -52,7 +54,8 @@ def matmul(device: torch.device) -> Iterator[dict[str, object]]:
             torch.set_float32_matmul_precision("highest")
         yield {"setting": "highest", "gemm_error": gemm_error(), **_cpu()}
     finally:
-        torch.set_float32_matmul_precision(before)
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]
 
 
 def _cpu() -> dict[str, object]:

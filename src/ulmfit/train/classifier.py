@@ -111,6 +111,18 @@ class _Data:
         self.direction = direction
         self.train = labelled("fit")
         self.select = labelled("select")
+        if n_labelled is not None and len(self.train) < n_labelled:
+            raise UserError(
+                f"{n_labelled} labelled documents asked for and {len(self.train)} in fold fit: "
+                "lower n_labelled"
+            )
+        missing = set(range(len(store.classes))) - set(store.label[self.train].tolist())
+        if missing:
+            names = ", ".join(store.classes[index] for index in sorted(missing))
+            raise UserError(
+                f"{len(self.train)} labelled documents in fold fit and none of class {names}: "
+                "raise n_labelled"
+            )
 
     def labels(self, documents: NDArray[np.intp], device: torch.device) -> Tensor:
         """Class indices (documents,) int64."""
@@ -176,7 +188,7 @@ class _Training:
                 wall = time.perf_counter() - self.begin
                 self.log.add(epoch=epoch, stage=stage.name, **row, wall_s=wall)
                 waited = epoch - self.best.epoch
-                if validates and recipe.patience and waited >= recipe.patience:
+                if validates and recipe.patience and waited >= recipe.patience * factor:
                     return self._finish(epoch)
         return self._finish(epoch)
 

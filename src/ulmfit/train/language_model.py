@@ -31,6 +31,9 @@ from ulmfit.train.optimizer import GroupOptimizer
 
 EVALUATION_STREAMS = 64
 
+NText = int | Literal["all", "labelled"]
+"""Which text a language model reads: see :func:`training_documents`."""
+
 
 def train_language_model(
     recipe_json: str,
@@ -41,7 +44,7 @@ def train_language_model(
     output: Path,
     history: Path,
     stage: Literal["pretrain", "finetune"],
-    n_text: int | None = None,
+    n_text: NText = "all",
     device: str = "auto",
 ) -> None:
     """Train on the folds fit and unlabelled of a token folder, validate on fold select.
@@ -145,12 +148,23 @@ def _train(
     return epochs
 
 
-def training_documents(store: TokenStore, n_text: int | None) -> NDArray[np.intp]:
+def training_documents(store: TokenStore, n_text: NText) -> NDArray[np.intp]:
     """Indices of the documents whose text is trained on.
 
-    All of the folds fit and unlabelled, or the first ``n_text`` of fit and no unlabelled ones.
+    ``all``: of the folds fit and unlabelled; ``labelled``: of fold fit; a number: the first of the
+    nested order of fold fit (UserError if it has fewer).
     """
-    return store.of_fold(("fit", "unlabelled") if n_text is None else "fit", n_text)
+    if n_text == "all":
+        return store.of_fold(("fit", "unlabelled"))
+    if n_text == "labelled":
+        return store.of_fold("fit")
+    documents = store.of_fold("fit", n_text)
+    if len(documents) < n_text:
+        raise UserError(
+            f"text of {n_text} labelled documents asked for and {len(documents)} in fold fit: "
+            "lower n_labelled"
+        )
+    return documents
 
 
 def windows(
