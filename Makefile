@@ -7,48 +7,51 @@ CORES ?= all
 ARGS ?=
 STUDY ?= config/config.yaml
 VENV := .venv
-BIN := $(CURDIR)/$(VENV)/bin
+RUN := $(VENV)/bin/python -m
 
 # Nothing outside this folder is touched, caches included.
 export XDG_CACHE_HOME := $(CURDIR)/.cache
-export XDG_CONFIG_HOME := $(CURDIR)/.cache/config
+export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: study test setup clean-checkpoints schema
 
 study: $(VENV)/.base
-	@$(BIN)/snakemake --cores $(CORES) --resources gpu=1 --configfile $(STUDY) $(ARGS)
-	@echo "report: $$($(BIN)/python -c 'import sys, yaml; print("results/" + yaml.safe_load(open(sys.argv[1]))["study"] + "/report/report.html")' $(STUDY))"
+	@$(RUN) snakemake --cores $(CORES) --resources gpu=1 --configfile $(STUDY) $(ARGS)
+	@$(VENV)/bin/python -c 'import sys, yaml; print("report: results/" + yaml.safe_load(open(sys.argv[1]))["study"] + "/report/report.html")' $(STUDY)
 
 test: $(VENV)/.test
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+	$(RUN) ruff format --check src tests
+	$(RUN) ruff check src tests
+	$(RUN) mypy
+	$(VENV)/bin/lint-imports --no-cache
+	$(VENV)/bin/snakefmt --check Snakefile workflow
+	$(RUN) pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 setup: $(VENV)/.base
 
-# Weights take most of the space. Tables, predictions and the report stay, and nothing runs again
-# until something that they depend on changes.
+# Weights take most of the space. Tables, predictions and the report stay and nothing runs again; what
+# is added to the study later trains again what it needs.
 clean-checkpoints:
 	@find results -name model.safetensors -print -delete 2>/dev/null || true
 
 # Regenerate config/schema.json and config/README.md from the typed models.
 schema: $(VENV)/.base
-	$(BIN)/python -m ulmfit schema --config config
+	$(RUN) ulmfit schema --config config
 
-$(VENV)/bin/python:
+# A set-up that was interrupted, or moved, starts over.
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed; choose one with make PYTHON=..." >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(RUN) pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(RUN) pip install --quiet -e "$(1)" -c envs/constraints.txt $(PIP_ARGS)
+endef
 
-$(VENV)/.base: pyproject.toml envs/constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet -e . -c envs/constraints.txt $(PIP_ARGS)
+$(VENV)/.base: pyproject.toml envs/constraints.txt
+	$(call install,.)
 	@touch $@
 
-$(VENV)/.test: pyproject.toml envs/constraints.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet -e ".[test]" -c envs/constraints.txt $(PIP_ARGS)
+$(VENV)/.test: pyproject.toml envs/constraints.txt
+	$(call install,.[test])
 	@touch $@ $(VENV)/.base

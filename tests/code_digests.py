@@ -14,31 +14,37 @@ from ulmfit.config.code_versions import CODE_VERSIONS
 FILE = Path(__file__).with_name("code_digests.json")
 SOURCE = Path(__file__).parents[1] / "src"
 ENTRIES = {
-    "documents": "ulmfit.data.stages",
-    "folds": "ulmfit.data.folds",
-    "tokenizer": "ulmfit.text.stages",
-    "tokens": "ulmfit.text.stages",
-    "pretrain": "ulmfit.train.language_model",
-    "finetune": "ulmfit.train.language_model",
-    "classify": "ulmfit.train.classifier",
-    "predict": "ulmfit.train.predict",
-    "score": "ulmfit.evaluate.score",
-    "baseline": "ulmfit.evaluate.baselines",
-    "tables": "ulmfit.evaluate.tables",
-    "figures": "ulmfit.report.figures",
-    "report": "ulmfit.report.html",
+    "documents": ("ulmfit.data.stages",),
+    "folds": ("ulmfit.data.stages",),
+    "tokenizer": ("ulmfit.text.stages",),
+    "tokens": ("ulmfit.text.stages",),
+    "pretrain": ("ulmfit.train.language_model",),
+    "finetune": ("ulmfit.train.language_model",),
+    "classify": ("ulmfit.train.classifier",),
+    "predict": ("ulmfit.train.predict",),
+    "score": ("ulmfit.evaluate.score",),
+    "baseline": ("ulmfit.evaluate.baselines",),
+    "manifest": ("ulmfit.studies", "ulmfit.config.manifest"),
+    "tables": ("ulmfit.evaluate.tables",),
+    "figures": ("ulmfit.report.figures",),
+    "report": ("ulmfit.report.html", "ulmfit.report.tables", "ulmfit.report.provenance"),
 }
+TEMPLATES = {"report": SOURCE / "ulmfit" / "report" / "templates"}
+"""Files beside the modules that a stage reads."""
 
 
 def digests() -> dict[str, str]:
-    """For each stage, a digest of its entry module and all modules of the package behind it."""
+    """For each stage, a digest of its entry modules and all modules of the package behind them."""
     graph = grimp.build_graph("ulmfit", cache_dir=None)
-    return {stage: _digest(graph, entry) for stage, entry in ENTRIES.items()}
+    return {stage: _digest(graph, stage) for stage in ENTRIES}
 
 
-def _digest(graph: grimp.ImportGraph, entry: str) -> str:
-    modules = sorted({entry, *graph.find_upstream_modules(entry)})
-    parts = [name + _code(name) for name in modules]
+def _digest(graph: grimp.ImportGraph, stage: str) -> str:
+    entries = ENTRIES[stage]
+    modules = {*entries, *(name for one in entries for name in graph.find_upstream_modules(one))}
+    parts = [name + _code(name) for name in sorted(modules)]
+    if stage in TEMPLATES:
+        parts += [path.name + path.read_text() for path in sorted(TEMPLATES[stage].iterdir())]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -50,8 +56,9 @@ def _code(module: str) -> str:
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            node.body = [item for item in body if not _is_docstring(item)]
-    return ast.dump(tree)
+            node.body = [item for item in body if not _is_docstring(item)] or [ast.Pass()]
+    # unparse, not dump: the tree has other fields from one version of Python to the next.
+    return ast.unparse(tree)
 
 
 def _is_docstring(node: ast.AST) -> bool:

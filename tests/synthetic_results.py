@@ -130,7 +130,11 @@ def planned(seeds: int) -> dict[str, Any]:
     """The manifest of the invented study."""
     registry = Registry(
         corpora={"library-docs": Text(source="docstrings-prose", title="Library documentation")},
-        datasets={"docstrings": Text(source="docstrings-sections", title="Docstring sections")},
+        datasets={
+            "docstrings": Text(
+                source="docstrings-sections", title="Docstring sections", folds={"report": 0.2}
+            )
+        },
         variants=check(dict[str, Variant], VARIANTS, "variants"),
         published=PUBLISHED,
     )

@@ -136,18 +136,15 @@ def _manifest(options: argparse.Namespace) -> None:
 
     from ulmfit.config.manifest import manifest
     from ulmfit.store.files import write_json
-    from ulmfit.studies import load_plan
+    from ulmfit.studies import plan_of
 
-    plan = load_plan(json.loads(options.study), options.registries[0].parent, "the study")
-    write_json(options.output, manifest(plan))
+    write_json(options.output, manifest(plan_of(json.loads(options.plan))))
 
 
 def _before_test(options: argparse.Namespace) -> None:
-    from ulmfit.evaluate.tables import make_runs_table
+    from ulmfit.evaluate.tables import write_before_test
 
-    make_runs_table(
-        options.manifest, options.manifest.parent, options.output, folds=("select", "report")
-    )
+    write_before_test(options.metrics, options.output)
 
 
 def _tables(options: argparse.Namespace) -> None:
@@ -248,12 +245,12 @@ def _parser() -> argparse.ArgumentParser:
     _paths(add, "documents", "folds", "predictions", "metrics")
 
     add = stage("manifest", _manifest, "Write what a study plans, as plain data.")
-    add.add_argument("--study", required=True, help="the study's config, as JSON")
-    add.add_argument("--registries", type=Path, nargs="+", required=True, metavar="FILE")
+    add.add_argument("--plan", required=True, help="study and registries as JSON")
     _paths(add, "output")
 
     add = stage("before-test", _before_test, "Table of all runs before the test fold is opened.")
-    _paths(add, "manifest", "output")
+    add.add_argument("--metrics", type=Path, nargs="+", required=True, metavar="FILE")
+    _paths(add, "output")
 
     add = stage("tables", _tables, "Make the tables of a study.")
     _paths(add, "manifest")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ulmfit.errors import UserError
-
 
 def gpus_to_request(device: str, *, local: bool, dev: Path = Path("/dev")) -> int:
     """1 where training will run on a GPU, 0 where it will not.
@@ -14,14 +12,11 @@ def gpus_to_request(device: str, *, local: bool, dev: Path = Path("/dev")) -> in
     ``device`` is the study's: cpu, cuda or auto. A job that another machine will run (``local``
     false) asks for a GPU unless the study says cpu, because this machine may be a login node. Here,
     ``auto`` asks for one only where a device exists, so that a limit on GPUs leaves no core idle.
+    With ``cuda`` and no device, the job itself says so.
     """
-    if device == "cpu":
-        return 0
-    if not local or has_gpu(dev):
-        return 1
-    if device == "cuda":
-        raise UserError("device is 'cuda' but there is no GPU here: set device to auto or cpu")
-    return 0
+    if device == "auto" and local:
+        return int(has_gpu(dev))
+    return int(device != "cpu")
 
 
 def has_gpu(dev: Path = Path("/dev")) -> bool:

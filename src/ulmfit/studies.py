@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ulmfit.config.manifest import plain
 from ulmfit.config.plan import Plan
 from ulmfit.config.study import Registry, Study, Text, Variant
 from ulmfit.config.validation import check
 from ulmfit.errors import UserError
-
-BUILT_IN = "config/config.yaml"
 
 
 def load_plan(values: Any, config: Path, where: str) -> Plan:
@@ -20,6 +19,21 @@ def load_plan(values: Any, config: Path, where: str) -> Plan:
     of the files.
     """
     return Plan(check(Study, values, where), load_registry(config))
+
+
+def plan_values(plan: Plan) -> dict[str, Any]:
+    """A plan as plain data: what it computes and shows, not on which device. See `plan_of`."""
+    study = plain(plan.study)
+    del study["device"]
+    return {"study": study, "registry": plain(plan.registry)}
+
+
+def plan_of(values: dict[str, Any]) -> Plan:
+    """The plan that `plan_values` was given."""
+    return Plan(
+        check(Study, values["study"], "the study"),
+        check(Registry, values["registry"], "the registries"),
+    )
 
 
 def load_registry(config: Path) -> Registry:

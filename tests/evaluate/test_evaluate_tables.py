@@ -14,7 +14,7 @@ from synthetic_results import CLASSES, SyntheticResults, write_synthetic_results
 from ulmfit.errors import UserError
 from ulmfit.evaluate.experiments import CELL_COLUMNS
 from ulmfit.evaluate.statistics import adjust_holm, wilson
-from ulmfit.evaluate.tables import RUN_COLUMNS, make_runs_table, make_tables
+from ulmfit.evaluate.tables import BEFORE_TEST_COLUMNS, make_tables, write_before_test
 from ulmfit.store.files import read_json, write_json
 from ulmfit.store.tables import write_table
 
@@ -94,16 +94,21 @@ def test_an_ensemble_costs_what_its_members_cost(synthetic_results):
     assert (row["members"], row["tokens_per_s"]) == ("2", "")
 
 
-def test_the_runs_table_before_the_test_fold_needs_only_metrics(small, tmp_path):
-    for path in (*small.results.rglob("predictions.parquet"), *small.results.rglob("history.csv")):
-        path.unlink()
-    for folder in list(small.results.rglob("test")):
-        shutil.rmtree(folder)
-    output = tmp_path / "before_test.csv"
-    make_runs_table(small.manifest, small.results, output, ("select", "report"))
-    rows = pd.read_csv(output)
-    assert tuple(rows.columns) == RUN_COLUMNS
+def test_the_table_before_the_test_fold_holds_every_run_and_nothing_of_that_fold(small, tmp_path):
+    runs = read_json(small.manifest)["runs"]
+    metrics = [small.results / run["path"] / "metrics.json" for run in runs]
+    write_before_test(metrics, tmp_path / "before_test.csv")
+    rows = pd.read_csv(tmp_path / "before_test.csv")
+    assert tuple(rows.columns) == BEFORE_TEST_COLUMNS
     assert set(rows["fold"]) == {"select", "report"}
+    assert len(rows) == 2 * len(runs)
+
+
+def test_the_table_before_the_test_fold_refuses_results_of_that_fold(small, tmp_path):
+    path = next(small.results.rglob("test/metrics.json"))
+    with pytest.raises(UserError, match="already shows the test fold"):
+        write_before_test([path], tmp_path / "before_test.csv")
+    assert not (tmp_path / "before_test.csv").exists()
 
 
 # Cells
@@ -405,12 +410,4 @@ def test_an_unknown_run_of_a_cell_is_refused(small):
     manifest["experiments"][0]["cells"][0]["runs"] = ["nowhere"]
     write_json(small.manifest, manifest)
     with pytest.raises(UserError, match="unknown run nowhere"):
-        remake(small)
-
-
-def test_an_experiment_may_not_take_the_name_of_a_table(small):
-    manifest = read_json(small.manifest)
-    manifest["experiments"][0]["name"] = "epochs"
-    write_json(small.manifest, manifest)
-    with pytest.raises(UserError, match="may be called epochs"):
         remake(small)

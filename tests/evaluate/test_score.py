@@ -193,7 +193,9 @@ def test_every_evaluation_of_the_test_fold_is_counted(make_case):
     ledger = case.folder / "run" / "test" / "evaluations.log"
     _, first = case.score(case.member(1), ledger=ledger)
     _, second = case.score(case.member(1), case.member(2), ledger=ledger)
-    assert (first["test_evaluations"], second["test_evaluations"]) == (1, 2)
+    _, again = case.score(case.member(1), ledger=ledger)
+    counts = [metrics["test_evaluations"] for metrics in (first, second, again)]
+    assert counts == [1, 2, 2]
     times, digests = zip(
         *(line.split("\t") for line in ledger.read_text().splitlines()), strict=True
     )

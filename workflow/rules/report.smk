@@ -1,6 +1,4 @@
 rule manifest:
-    input:
-        registries=REGISTRIES,
     output:
         "<results>/manifest.json",
     log:
@@ -15,20 +13,20 @@ rule manifest:
         mem_mb=growing(500),
         runtime=growing(10),
     params:
-        study=canonical_json(STUDY_VALUES),
-        code=CODE_VERSIONS["tables"],
+        plan=canonical_json(plan_values(PLAN)),
+        code=CODE_VERSIONS["manifest"],
     message:
         "Write down what the study plans"
     shell:
-        "python -m ulmfit manifest --study {params.study:q} --registries {input.registries}"
-        " --output {output} > {log} 2>&1"
+        "python -m ulmfit manifest --plan {params.plan:q} --output {output} > {log} 2>&1"
 
 
-# What was known before the test fold was opened.
+# What was known before the test fold was opened. It reads results only, no title and no setting, so
+# that nothing but another result makes the rules of the test fold run again; and a model that the
+# ledger knows is no new look.
 rule before_test:
     input:
         run_files("metrics.json"),
-        manifest="<results>/manifest.json",
     output:
         "<results>/tables/before_test.csv",
     log:
@@ -47,7 +45,7 @@ rule before_test:
     message:
         "Write down every run before the test fold is opened"
     shell:
-        "python -m ulmfit before-test --manifest {input.manifest} --output {output} > {log} 2>&1"
+        "python -m ulmfit before-test --metrics {input} --output {output} > {log} 2>&1"
 
 
 rule tables:

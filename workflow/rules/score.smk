@@ -123,7 +123,7 @@ use rule baseline as baseline_test with:
     input:
         documents="<results>/data/{dataset}/documents.parquet",
         folds="<results>/data/{dataset}/folds.parquet",
-        seal=ancient("<results>/tables/before_test.csv"),
+        seal="<results>/tables/before_test.csv",
     output:
         predictions=f"<results>/{paths.BASELINE}/test/predictions.parquet",
         metrics=f"<results>/{paths.BASELINE}/test/metrics.json",

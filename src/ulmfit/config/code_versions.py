@@ -17,6 +17,7 @@ CODE_VERSIONS = {
     "predict": 1,
     "score": 1,
     "baseline": 1,
+    "manifest": 1,
     "tables": 1,
     "figures": 1,
     "report": 1,

@@ -17,7 +17,7 @@ def manifest(plan: Plan) -> dict[str, Any]:
         "study": study.study,
         "title": study.title or study.study,
         "description": study.description,
-        "config": _plain(study),
+        "config": plain(study),
         "seeds": {"runs": list(study.seeds.runs), "statement": seeds_statement(plan)},
         "texts": _texts(plan),
         "variants": {
@@ -161,12 +161,12 @@ def _number(n: str) -> int | str:
     return n if n == "all" else int(n)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Dataclasses, tuples and mappings as JSON has them."""
     if hasattr(value, "__dataclass_fields__"):
-        return {name: _plain(item) for name, item in to_dict(value).items()}
+        return {name: plain(item) for name, item in to_dict(value).items()}
     if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value

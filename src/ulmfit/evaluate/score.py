@@ -115,20 +115,23 @@ def write_scored(
 
 
 def count_evaluation(ledger: Path, weights: str) -> int:
-    """Add a line (UTC time, digest of the model) to the ledger; returns the lines it now has.
+    """Note in the ledger that a model was evaluated; returns how many different ones it has.
 
-    The ledger is plain text and belongs to no rule of the workflow, so running a rule again adds
-    to the count instead of starting over.
+    A line is (UTC time, digest of the model). The ledger is plain text and belongs to no rule of
+    the workflow, so another model under the same path adds to the count instead of starting over.
+    The same model again is no new look: its numbers were known.
     """
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     try:
         ledger.parent.mkdir(parents=True, exist_ok=True)
         with open(ledger, "a+", encoding="utf-8", newline="\n") as file:
-            file.write(f"{now}\t{weights}\n")
-            file.flush()
-            os.fsync(file.fileno())
             file.seek(0)
-            return sum(1 for _ in file)
+            known = {line.rstrip("\n").split("\t")[-1] for line in file}
+            if weights not in known:
+                file.write(f"{now}\t{weights}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            return len(known | {weights})
     except OSError as error:
         raise UserError(f"cannot write {ledger}: {error.strerror or error}") from error
 

@@ -28,12 +28,13 @@ LANGUAGE_MODEL_COLUMNS = (
     *("valid_perplexity_before", "valid_perplexity", "valid_loss", "valid_accuracy", "epochs"),
     *("wall_s", "cpu_s", "tokens_per_s", "peak_memory_mib", "device", "recipe_digest", "path"),
 )
+BEFORE_TEST_COLUMNS = ("path", "fold", "n", "errors", "error", "macro_f1", "loss")
+SEALED = "test"
 EPOCH_COLUMNS = (
     *("kind", "training", "dataset", "tokenizer", "direction", "variant", "n_labelled", "seed"),
     *("epoch", "stage", "train_loss", "train_error", "valid_loss", "valid_perplexity"),
     *("valid_accuracy", "select_loss", "select_error", "lr", "tokens_per_s", "wall_s", "path"),
 )
-RESERVED = ("runs", "language_models", "epochs", "confusion")
 FOLDS = ("select", "report", "test")
 SHOWN_MISSING = 10
 
@@ -54,8 +55,6 @@ def make_tables(manifest: Path, results: Path, output: Path) -> None:
     }
     confusion: list[Row] = []
     for experiment in study.manifest["experiments"]:
-        if experiment["name"] in RESERVED:
-            raise UserError(f"{manifest}: no experiment may be called {experiment['name']}")
         fold = experiment["fold"]
         cells = [study.cell(entry, fold) for entry in experiment["cells"]]
         noise = study.seed_noise(fold)
@@ -67,16 +66,22 @@ def make_tables(manifest: Path, results: Path, output: Path) -> None:
         _write(output / f"{name}.csv", columns, rows)
 
 
-def make_runs_table(
-    manifest: Path, results: Path, output: Path, folds: Sequence[str] = FOLDS
-) -> None:
-    """Write the table of all runs, one line for each run and fold of ``folds``, to ``output``.
+def write_before_test(metrics: Sequence[Path], output: Path) -> None:
+    """Write what is known of each run before the test fold is opened, to ``output``.
 
-    Needs nothing but the runs' ``metrics.json``, so it can be made before the test fold is opened.
+    ``metrics`` are the ``metrics.json`` of the runs. One line for each run and fold; no title, no
+    setting of the study: only another result makes another table.
     """
-    study = Study(manifest, results)
-    _require(study.folder(run, fold) / "metrics.json" for run, fold in _scored(study, folds))
-    _write(output, RUN_COLUMNS, _run_rows(study, folds))
+    rows = []
+    for path in sorted(metrics):
+        content = read_json(path)
+        if SEALED in content["folds"]:
+            raise UserError(f"{path} already shows the {SEALED} fold: delete it and run again")
+        rows += [
+            {"path": path.parent.as_posix(), "fold": fold, **values}
+            for fold, values in sorted(content["folds"].items())
+        ]
+    _write(output, BEFORE_TEST_COLUMNS, rows)
 
 
 def _scored(study: Study, folds: Sequence[str]) -> list[tuple[str, str]]:
