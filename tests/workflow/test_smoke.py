@@ -61,7 +61,7 @@ def test_a_value_of_the_classifier_reruns_classifiers_and_what_follows(finished,
 def test_a_new_title_reruns_nothing_that_trains(finished, tmp_path, study):
     study["title"] = "Another title"
     jobs = job_counts(finished, "--configfile", write_study(tmp_path, study))
-    assert jobs.keys() == {"all", "manifest", "tables", "figures", "report", "before_test"}
+    assert jobs.keys() == {"all", "manifest", "tables", "figures", "report"}
 
 
 def test_the_test_fold_was_looked_at_once(finished):
@@ -70,6 +70,20 @@ def test_the_test_fold_was_looked_at_once(finished):
     assert metrics["folds"].keys() == {"test"}
     runs = (finished / "results/smoke/tables/before_test.csv").read_text()
     assert ",test," not in runs
+
+
+def test_new_results_are_written_down_before_the_test_fold_is_asked_again(finished):
+    jobs = job_counts(finished, "--configfile", SMOKE, "--forcerun", "score")
+    assert jobs["before_test"] == 1
+    assert (jobs["predict_test"], jobs["score_test"], jobs["ensemble_test"]) == (4, 4, 2)
+
+
+def test_scoring_the_same_model_again_is_no_new_look_at_the_test_fold(finished):
+    target = f"{CLASSIFIER}/test/metrics.json"
+    done = snakemake(finished, target, "--configfile", SMOKE, "--forcerun", target)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((finished / target).read_text())["test_evaluations"] == 1
+    assert len((finished / CLASSIFIER / "test/evaluations.log").read_text().splitlines()) == 1
 
 
 def test_training_again_gives_the_same_bits(finished):

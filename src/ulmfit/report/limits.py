@@ -25,8 +25,9 @@ def sealed_fold_statement(study: Study, provenance: Mapping[str, Any]) -> str:
     often = "once" if most == 1 else f"at most {most} times"
     return (
         f"The test fold was opened: {wording.plural(len(runs), 'run')} predicted it, each {often}, "
-        f"{wording.plural(total, 'evaluation')} in all. Nothing was chosen by these numbers; "
-        f"choices were made on the select fold.{shown}"
+        f"{wording.plural(total, 'evaluation')} in all. The workflow chooses nothing by these "
+        "numbers: epochs, the better of candidates and baselines are chosen on the select "
+        f"fold.{shown}"
     )
 
 
@@ -55,8 +56,15 @@ def limits(study: Study, provenance: Mapping[str, Any]) -> list[str]:
     text += [
         "Intervals cover the chance of documents and of the seeds that vary. They do not cover "
         "another corpus, another division into folds or another choice of hyperparameters.",
+        "Intervals take documents as independent. Documents of one group (a module, a film) are "
+        "alike, so intervals are somewhat too narrow.",
         "p-values are corrected (Holm) within one table, not across tables.",
     ]
+    if any(row["n_labelled"] != "all" for row in rows):
+        text.append(
+            "A number of labelled documents is one class-balanced draw, the same for all variants "
+            "and seeds; no interval contains the chance of that draw."
+        )
     if any(row["published"] for row in rows):
         text.append(
             "The paper gives its errors without number of runs and without intervals; data, size "
