@@ -10,11 +10,9 @@ import pytest
 from simulated_runs import FEW_DOCUMENTS, NOISY_SEEDS, UNEQUAL_NOISE, Table
 
 from ulmfit.evaluate.statistics import (
-    NO_NOISE,
     adjust_holm,
     estimate_difference,
     estimate_error,
-    pool_noise,
     verdict,
 )
 
@@ -35,11 +33,7 @@ def percentile_interval(wrong, reference, generator, draws=500):
 def differences(table, generator):
     """Estimated differences of each method to the first, in one drawn table."""
     cells = table.draw(generator)
-    noise = pool_noise([wrong.mean(axis=1).tolist() for wrong in cells])
-    return [
-        estimate_difference(wrong, noise, cells[0], noise, [str(generator.random())])
-        for wrong in cells[1:]
-    ]
+    return [estimate_difference(wrong, cells[0]) for wrong in cells[1:]]
 
 
 @pytest.mark.parametrize("facts", [FEW_DOCUMENTS, NOISY_SEEDS, UNEQUAL_NOISE])
@@ -83,10 +77,8 @@ def test_intervals_of_errors_cover_the_truth(facts):
     generator = np.random.default_rng(13)
     table = Table(3, **facts)
     holds = []
-    for number in range(TABLES):
-        cells = table.draw(generator)
-        noise = pool_noise([wrong.mean(axis=1).tolist() for wrong in cells])
-        estimate = estimate_error(cells[0], noise, [str(number)])
+    for _ in range(TABLES):
+        estimate = estimate_error(table.draw(generator)[0])
         holds.append(estimate.low <= table.error <= estimate.high)
     assert np.mean(holds) >= 0.90
 
@@ -95,10 +87,9 @@ def test_a_comparison_with_a_deterministic_baseline_covers_the_truth():
     generator = np.random.default_rng(14)
     table = Table(3, 2000, 0.38, 2.0, (0.1, 0.1, 0.0))
     holds = []
-    for number in range(TABLES):
-        first, second, baseline = table.draw(generator)
-        noise = pool_noise([wrong.mean(axis=1).tolist() for wrong in (first, second)])
-        estimate = estimate_difference(baseline[:1], NO_NOISE, first, noise, [str(number)])
+    for _ in range(TABLES):
+        first, _, baseline = table.draw(generator)
+        estimate = estimate_difference(baseline[:1], first)
         holds.append(estimate.low <= 0 <= estimate.high)
     assert np.mean(holds) >= 0.91
 

@@ -18,7 +18,7 @@ CODE_VERSIONS = {
     "score": 1,
     "baseline": 1,
     "manifest": 1,
-    "tables": 1,
+    "tables": 2,
     "figures": 1,
     "report": 1,
 }

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ulmfit.errors import UserError
 from ulmfit.evaluate.metrics import confusion_matrix
 from ulmfit.evaluate.predictions import Predictions, read_predictions
-from ulmfit.evaluate.statistics import NO_NOISE, SeedNoise, Wrong, pool_noise
+from ulmfit.evaluate.statistics import Wrong
 from ulmfit.store.files import read_json
 
 
@@ -49,7 +49,7 @@ class Cell:
 
     @property
     def group(self) -> tuple[str, str]:
-        """Cells of one data set and labelled size share their seed noise."""
+        """Data set and labelled size: cells of one group are compared."""
         return str(self.entry["dataset"]), str(self.entry["n_labelled"])
 
     def confusion(self) -> NDArray[np.int64]:
@@ -152,19 +152,6 @@ class Study:
             classes=tables[0].classes,
         )
 
-    def seed_noise(self, fold: str) -> dict[tuple[str, str], SeedNoise]:
-        """Seed noise of each (data set, labelled size), pooled over all cells of the study."""
-        groups: dict[tuple[str, str], dict[tuple[str, ...], list[float]]] = {}
-        for experiment in self.manifest["experiments"]:
-            if experiment["fold"] != fold:
-                continue
-            for entry in experiment["cells"]:
-                runs, _ = self.runs_of(entry)
-                group = (str(entry["dataset"]), str(entry["n_labelled"]))
-                rates = [float(self.fold_metrics(run, fold)["error"]) for run in runs]
-                groups.setdefault(group, {})[runs] = rates
-        return {group: pool_noise(cells.values()) for group, cells in groups.items()}
-
 
 def check_same_documents(
     one: Predictions | Cell, other: Predictions | Cell, name: str, other_name: str
@@ -182,11 +169,6 @@ def check_same_documents(
     if not np.array_equal(one.label, other.label):
         example = one.document[one.label != other.label][0]
         raise UserError(f"{name} and {other_name} give document {example} different labels")
-
-
-def noise_of(cell: Cell, pooled: dict[tuple[str, str], SeedNoise]) -> SeedNoise:
-    """Seed noise of a cell: none for a deterministic baseline."""
-    return NO_NOISE if cell.deterministic else pooled[cell.group]
 
 
 def fewest_seeds(cells: Sequence[Cell]) -> int | None:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ulmfit.errors import UserError
-from ulmfit.evaluate.cells import Cell, check_same_documents, fewest_seeds, noise_of
+from ulmfit.evaluate.cells import Cell, check_same_documents, fewest_seeds
 from ulmfit.evaluate.statistics import (
-    SeedNoise,
     adjust_holm,
     estimate_difference,
     estimate_error,
@@ -30,17 +29,15 @@ CONFUSION_COLUMNS = (
 Row = dict[str, Any]
 
 
-def cell_rows(
-    experiment: Row, cells: Sequence[Cell], noise: dict[tuple[str, str], SeedNoise]
-) -> list[Row]:
+def cell_rows(experiment: Row, cells: Sequence[Cell]) -> list[Row]:
     """One row a cell; Holm's family is the distinct comparisons of this table that are tested."""
     by_id = {cell.entry["id"]: cell for cell in cells}
     rows, tested = [], {}
     for cell in cells:
-        row = _error_row(cell, experiment["fold"], noise)
+        row = _error_row(cell)
         reference = _reference_of(experiment, cell, by_id)
         if reference is not None and reference.runs != cell.runs:
-            row |= _difference_row(cell, reference, experiment["fold"], noise)
+            row |= _difference_row(cell, reference)
             if row["p"] is not None:
                 tested[cell.runs, reference.runs] = row["p"]
         row["comparison"] = (cell.runs, reference.runs if reference else None)
@@ -65,9 +62,9 @@ def _reference_of(experiment: Row, cell: Cell, by_id: dict[str, Cell]) -> Cell |
     return by_id.get(name)
 
 
-def _error_row(cell: Cell, fold: str, noise: dict[tuple[str, str], SeedNoise]) -> Row:
+def _error_row(cell: Cell) -> Row:
     entry = cell.entry
-    error = estimate_error(cell.wrong, noise_of(cell, noise), [fold, *cell.runs])
+    error = estimate_error(cell.wrong)
     rates = cell.wrong.mean(axis=1)
     return {
         **entry,
@@ -87,17 +84,9 @@ def _error_row(cell: Cell, fold: str, noise: dict[tuple[str, str], SeedNoise]) -
     }
 
 
-def _difference_row(
-    cell: Cell, reference: Cell, fold: str, noise: dict[tuple[str, str], SeedNoise]
-) -> Row:
+def _difference_row(cell: Cell, reference: Cell) -> Row:
     check_same_documents(cell, reference, cell.entry["id"], reference.entry["id"])
-    difference = estimate_difference(
-        cell.wrong,
-        noise_of(cell, noise),
-        reference.wrong,
-        noise_of(reference, noise),
-        [fold, *cell.runs, "against", *reference.runs],
-    )
+    difference = estimate_difference(cell.wrong, reference.wrong)
     seeds = fewest_seeds([cell, reference])
     single = len(cell.runs) == len(reference.runs) == 1
     # A comparison that may claim nothing is not tested, and does not weigh on the others' Holm.

@@ -1,26 +1,31 @@
 """Uncertainty of error rates where runs (seeds) and documents are crossed.
 
 Every run of a cell sees the same documents, so an error rate has two sources of chance: which
-documents the fold drew and which seeds the runs drew. Both enter each interval:
+documents the fold drew and which seeds the runs drew. Each has a variance and an interval of its
+own, Student's t, and the half-widths are joined as the sides of a right angle (the method of
+variance estimates recovery, MOVER: Zou & Donner 2008), because few runs and many documents know
+their variances so unequally well:
 
-* documents: bootstrap, the same resampled documents for all runs of both cells;
-* seeds: Student's t. Three or five runs are too few to resample: they understate how far other
-  runs may lie, and where seeds matter more than documents the percentile interval of a crossed
-  bootstrap covers too rarely (``tests/evaluate/test_coverage.py`` shows both). The standard
-  deviation is the larger of the cell's own and the one pooled over all cells of the same data set
-  and size, with the pooled degrees of freedom: pooled, because a t with the 2 degrees of freedom
-  of three runs can hardly claim anything; never below the cell's own, because cells differ.
+* seeds: variance between the runs over their number, one degree of freedom less than runs; for a
+  difference the sum of both sides, with the degrees of freedom of Welch (1947);
+* documents: variance of the documents' mean errors over their number, less the part that the
+  variance between runs already holds (a run's chance on a document, the interaction).
 
-Runs of two cells are taken as independent even under equal seed numbers. A shared parent model, or
-a member that an ensemble shares with its reference, ties them together: that makes the interval of
-a difference wider than it need be, not narrower.
+The percentile interval of a crossed bootstrap is not used: it never leaves the range of the runs,
+so where seeds matter more than documents, three runs cover far too rarely
+(``tests/evaluate/test_coverage.py`` shows both). Nor is seed noise pooled over the cells of a
+table: methods differ in noise, and what one row shows may not depend on which others stand beside
+it.
+
+Runs of two cells are taken as independent even under equal seed numbers: nothing but a shared
+parent model connects them, and that makes the interval of a difference too wide, never too narrow.
 Documents are taken as independent of each other; near copies in one fold are not modelled.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
@@ -28,29 +33,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ulmfit.store.files import digest
-
 SIGNIFICANCE = 0.05
-DRAWS = 10_000
 FEWEST_SEEDS = 3
+SMALLEST_P = 1e-12
 
 Wrong = NDArray[np.bool_]
 """(runs, documents): is this run wrong on this document?"""
 Verdict = Literal["better", "worse", "not distinguished", "too few seeds"]
-
-
-@dataclass(frozen=True)
-class SeedNoise:
-    """Variance of an error rate between runs that differ in their seeds, and its precision.
-
-    ``degrees`` of freedom; 0 where nothing is known or nothing varies.
-    """
-
-    variance: float
-    degrees: int
-
-
-NO_NOISE = SeedNoise(0.0, 0)
 
 
 @dataclass(frozen=True)
@@ -63,20 +52,6 @@ class Estimate:
     p: float | None = None
 
 
-def pool_noise(cells: Iterable[Sequence[float]]) -> SeedNoise:
-    """Seed noise pooled over cells, each given by the error rates of its runs.
-
-    The mean of the cells' variances, weighted by their degrees of freedom; cells with one run tell
-    nothing.
-    """
-    rates = [np.asarray(cell, dtype=np.float64) for cell in cells if len(cell) > 1]
-    degrees = sum(len(cell) - 1 for cell in rates)
-    if degrees == 0:
-        return NO_NOISE
-    squares = sum(float(((cell - cell.mean()) ** 2).sum()) for cell in rates)
-    return SeedNoise(squares / degrees, degrees)
-
-
 def wilson(errors: int, n: int) -> tuple[float, float]:
     """Wilson score interval of the rate errors / n: chance of documents only (Wilson 1927)."""
     z = NormalDist().inv_cdf(1 - SIGNIFICANCE / 2)
@@ -86,84 +61,89 @@ def wilson(errors: int, n: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def estimate_error(wrong: Wrong, noise: SeedNoise, key: Sequence[str]) -> Estimate:
+def estimate_error(wrong: Wrong) -> Estimate:
     """Mean error of the runs ``wrong`` (runs, documents), for new documents and new seeds.
 
-    A single run without known seed noise gets the Wilson interval, and so does, as far as it is
-    wider, a cell that is always right or always wrong. ``key`` seeds the bootstrap.
+    A single run gets the Wilson interval, and so does, as far as it is wider, a cell that is always
+    right or always wrong.
     """
     runs, n = wrong.shape
     errors = int(wrong.sum())
     value = errors / (runs * n)
     by_documents = wilson(round(value * n), n)
-    if runs == 1 and noise.degrees == 0:
+    if runs == 1:
         return Estimate(value, *by_documents)
-    draws = value + _draw_deviations([(wrong, noise)], key)
-    low, high = _interval(draws)
+    half = _chances([wrong]).half_width(SIGNIFICANCE)
+    low, high = value - half, value + half
     if errors in (0, runs * n):
         low, high = min(low, by_documents[0]), max(high, by_documents[1])
     return Estimate(value, max(0.0, low), min(1.0, high))
 
 
-def estimate_difference(
-    wrong: Wrong,
-    noise: SeedNoise,
-    reference: Wrong,
-    reference_noise: SeedNoise,
-    key: Sequence[str],
-) -> Estimate:
+def estimate_difference(wrong: Wrong, reference: Wrong) -> Estimate:
     """Mean error of a cell minus that of its reference on the same documents, column by column.
 
-    A side without seed noise (a deterministic baseline: ``NO_NOISE``) contributes documents only.
-    ``p`` is twice the smaller share of the draws on one side of zero, at least 2 / (draws + 1), so
-    it agrees with the interval.
+    A side with one run (a deterministic baseline) contributes documents only. ``p`` is the
+    significance at which the interval touches zero, so the two agree.
     """
     scale = len(wrong) * len(reference)
     errors = int(wrong.sum()) * len(reference) - int(reference.sum()) * len(wrong)
     value = errors / (scale * wrong.shape[1])
-    draws = value + _draw_deviations([(wrong, noise), (reference, reference_noise)], key)
-    low, high = _interval(draws)
-    beyond = 1 + min(int((draws <= 0).sum()), int((draws >= 0).sum()))
-    return Estimate(value, max(-1.0, low), min(1.0, high), min(1.0, 2 * beyond / (DRAWS + 1)))
+    chances = _chances([wrong, reference])
+    half = chances.half_width(SIGNIFICANCE)
+    p = chances.significance(abs(value))
+    return Estimate(value, max(-1.0, value - half), min(1.0, value + half), p)
 
 
-def _draw_deviations(
-    sides: Sequence[tuple[Wrong, SeedNoise]], key: Sequence[str]
-) -> NDArray[np.float64]:
-    """Draws (DRAWS,) of what chance adds to the mean error of a side, or to their difference."""
-    generator = np.random.default_rng(int(digest(list(key)), 16))
-    deviations = _draw_documents(sides, generator)
-    for wrong, noise in sides:
-        if noise.degrees:
-            own = pool_noise([wrong.mean(axis=1).tolist()]).variance
-            scale = math.sqrt(max(own, noise.variance) / len(wrong))
-            deviations += scale * generator.standard_t(noise.degrees, DRAWS)
-    return deviations
+@dataclass(frozen=True)
+class _Chances:
+    """Variances of a mean error, or of a difference of two, and their degrees of freedom."""
+
+    seeds: float
+    seed_degrees: float
+    documents: float
+    document_degrees: float
+
+    def half_width(self, significance: float) -> float:
+        """Half the width of the interval that misses the truth with this probability."""
+        from scipy.special import stdtrit
+
+        quantile = 1 - significance / 2
+        return math.sqrt(
+            stdtrit(self.seed_degrees, quantile) ** 2 * self.seeds
+            + stdtrit(self.document_degrees, quantile) ** 2 * self.documents
+        )
+
+    def significance(self, distance: float) -> float:
+        """Significance whose interval has this half-width, at least :data:`SMALLEST_P`."""
+        from scipy.optimize import brentq
+
+        if distance == 0:
+            return 1.0
+        if self.half_width(SMALLEST_P) <= distance:
+            return SMALLEST_P
+
+        def beyond(logarithm: float) -> float:
+            return self.half_width(math.exp(logarithm)) - distance
+
+        return math.exp(brentq(beyond, math.log(SMALLEST_P), 0.0))
 
 
-def _draw_documents(
-    sides: Sequence[tuple[Wrong, SeedNoise]], generator: np.random.Generator
-) -> NDArray[np.float64]:
-    """The documents' share of the deviations, by multinomial weights on documents.
-
-    Documents with equal numbers of errors on each side are interchangeable, so weights are drawn
-    for the distinct differences instead of the documents: the same distribution, a few columns
-    instead of thousands. The variance between runs already holds the chance of a run on a
-    document (the interaction); it is taken out here, or it would count twice.
-    """
-    n = sides[0][0].shape[1]
-    scale = math.prod(len(wrong) for wrong, _ in sides)
-    total = np.zeros(n, dtype=np.int64)
-    for sign, (wrong, _) in zip((1, -1), sides, strict=False):
-        total += sign * (scale // len(wrong)) * wrong.sum(axis=0)
-    levels, counts = np.unique(total, return_counts=True)
-    weights = generator.multinomial(n, counts / n, size=DRAWS)
-    deviations = np.asarray((weights @ levels) / (n * scale) - total.mean() / scale)
-    variance = float(np.var(total / scale, ddof=1)) / n if n > 1 else 0.0
-    interaction = sum(_interaction(wrong) for wrong, noise in sides if noise.degrees)
-    if variance > 0:
-        deviations *= math.sqrt(max(0.0, 1 - interaction / variance))
-    return deviations
+def _chances(sides: Sequence[Wrong]) -> _Chances:
+    n = sides[0].shape[1]
+    seeds = [
+        (float(side.mean(axis=1).var(ddof=1)) / len(side), len(side) - 1)
+        for side in sides
+        if len(side) > 1
+    ]
+    variance = sum(part for part, _ in seeds)
+    welch = sum(part**2 / degrees for part, degrees in seeds)
+    by_document = sides[0].mean(axis=0) - (sides[1].mean(axis=0) if len(sides) > 1 else 0)
+    documents = float(by_document.var(ddof=1)) / n if n > 1 else 0.0
+    documents -= sum(_interaction(side) for side in sides)
+    return _Chances(
+        variance, variance**2 / welch if welch else 1.0, max(0.0, documents), max(1, n - 1)
+    )
 
 
 def _interaction(wrong: Wrong) -> float:
@@ -174,11 +154,6 @@ def _interaction(wrong: Wrong) -> float:
     by_run, by_document = wrong.mean(axis=1, keepdims=True), wrong.mean(axis=0)
     residual = wrong - by_run - by_document + wrong.mean()
     return float((residual**2).sum() / ((runs - 1) * (n - 1)) / (runs * n))
-
-
-def _interval(draws: NDArray[np.float64]) -> tuple[float, float]:
-    low, high = np.quantile(draws, [SIGNIFICANCE / 2, 1 - SIGNIFICANCE / 2])
-    return float(low), float(high)
 
 
 def adjust_holm(p: Sequence[float]) -> list[float]:

@@ -57,8 +57,7 @@ def make_tables(manifest: Path, results: Path, output: Path) -> None:
     for experiment in study.manifest["experiments"]:
         fold = experiment["fold"]
         cells = [study.cell(entry, fold) for entry in experiment["cells"]]
-        noise = study.seed_noise(fold)
-        tables[experiment["name"]] = (CELL_COLUMNS, cell_rows(experiment, cells, noise))
+        tables[experiment["name"]] = (CELL_COLUMNS, cell_rows(experiment, cells))
         for cell in cells:
             confusion += confusion_rows(experiment, cell)
     tables["confusion"] = (CONFUSION_COLUMNS, confusion)
