@@ -7,6 +7,7 @@ import pytest
 
 from ulmfit.config.manifest import language_models, manifest
 from ulmfit.config.recipes import Classifier, from_json
+from ulmfit.errors import UserError
 
 
 def test_variants_of_one_stage_share_all_stages_above(make_plan):
@@ -140,3 +141,17 @@ def test_the_text_of_all_labelled_documents_is_not_that_of_all_documents(
     study["experiments"]["main"] |= {"n_labelled": ["all"], "cells": ["ulmfit", "supervised"]}
     models = language_models(make_plan(study, variants))
     assert {m["n_text"] for m in models if m["stage"] == "finetune"} == {"all", "labelled"}
+
+
+def test_experiments_are_shown_in_the_order_asked_for_whatever_that_of_the_yaml(make_plan, study):
+    main = study["experiments"]["main"]
+    study["experiments"] = {"z": main, "a": main, "m": main}
+    study["order"] = ["m"]
+    names = [item["name"] for item in manifest(make_plan(study))["experiments"]]
+    assert names == ["m", "a", "z"]
+
+
+def test_an_unknown_experiment_in_the_order_is_refused(make_plan, study):
+    study["order"] = ["mian"]
+    with pytest.raises(UserError, match="order: unknown experiment 'mian'; did you mean 'main'"):
+        make_plan(study)

@@ -27,7 +27,7 @@ def manifest(plan: Plan) -> dict[str, Any]:
         "language_models": language_models(plan),
         "runs": [_run(plan, run) for run in plan.runs()],
         "unsealed": [run.path for run in plan.unsealed()],
-        "experiments": [_experiment(plan, name) for name in study.experiments],
+        "experiments": [_experiment(plan, name) for name in plan.experiments()],
     }
 
 

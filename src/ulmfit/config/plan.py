@@ -119,6 +119,8 @@ class Plan:
                         f"{self._where}: {what} {name!r}: names are lower-case letters, digits and "
                         f"hyphens, and not {NONE!r}"
                     )
+        for name in study.order:
+            check_name(name, study.experiments, f"{self._where}: order", "experiment")
         for name in paths.FACT_TABLES:
             if name in study.experiments:
                 raise UserError(f"{self._where}: no experiment may be called {name!r}")
@@ -204,6 +206,10 @@ class Plan:
         return paths.PRETRAINED.format(**fields) if fields["pretrain"] != NONE else None
 
     # What there is
+
+    def experiments(self) -> list[str]:
+        """Names of the experiments in the order of the report, whatever the order of the YAML."""
+        return list(dict.fromkeys((*self.study.order, *sorted(self.study.experiments))))
 
     def texts(self) -> list[str]:
         """Datasets and corpora of the study, datasets first."""

@@ -145,6 +145,9 @@ class Study:
     )
     datasets: dict[str, UsedDataset] = field(metadata={"description": "Datasets used, by name."})
     experiments: dict[str, Experiment] = field(metadata={"description": "Experiments, by name."})
+    order: tuple[str, ...] = key(
+        (), "Experiments in the order of the report; those not named follow by name."
+    )
     title: str = key("", "Title of the report.")
     description: str = key("", "What the study asks, in a few sentences.")
     device: Literal["auto", "cpu", "cuda"] = key(
