@@ -2,7 +2,9 @@
 
 import pytest
 
+from ulmfit.config.checks import check_folds
 from ulmfit.config.recipes import Classifier, from_json, to_dict
+from ulmfit.config.sources import Folds
 from ulmfit.config.study import Study
 from ulmfit.config.validation import check, merge
 from ulmfit.errors import UserError
@@ -110,3 +112,11 @@ def test_an_experiment_may_not_take_the_name_of_another_table(make_plan, study):
     study["experiments"]["runs"] = study["experiments"].pop("main")
     with pytest.raises(UserError, match="no experiment may be called 'runs'"):
         make_plan(study)
+
+
+def test_a_dataset_without_the_fold_that_a_table_shows_is_refused():
+    with pytest.raises(UserError, match=r"reviews\.folds: report is 0"):
+        check_folds("reviews", Folds(select=0.1, report=0.0), "report")
+    check_folds("reviews", Folds(select=0.1, report=0.0), "test")
+    with pytest.raises(UserError, match=r"reviews\.folds: select is 0"):
+        check_folds("reviews", Folds(select=0.0, report=0.1), "report")

@@ -198,7 +198,6 @@ def test_no_distribution_exceeds_its_share_of_a_class(install):
 
 def test_what_is_installed_decides_the_text():
     """On the real libraries: no entry line, prompt or heading gives a label away."""
-    pytest.importorskip("networkx")
     table, _ = sections.documents(DocstringSections(distributions=("networkx",), library_share=1.0))
     assert table["label"].nunique() == 5
     assert table["id"].is_unique

@@ -5,7 +5,6 @@ The workflow asks a plan for recipes and inputs; it never sees a variant.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ from itertools import product
 from typing import Any
 
 from ulmfit.config import paths
+from ulmfit.config.checks import check_folds, check_names, check_seeds
 from ulmfit.config.paths import NONE
 from ulmfit.config.recipes import Tokenizer, from_json, to_dict
 from ulmfit.config.resolve import (
@@ -92,8 +92,8 @@ class Plan:
             )
             if used.corpus in self.registry.datasets:
                 raise UserError(f"{self._where}: {used.corpus!r} is both a corpus and a dataset")
-        self._check_names()
-        self._check_seeds()
+        check_names(self.study, self.variants)
+        check_seeds(self.study)
         for name in self.texts():
             source = self.text(name).source
             check_name(source, SOURCE_OPTIONS, f"datasets.yaml: {name}.source", "source")
@@ -101,45 +101,6 @@ class Plan:
             self.fold_options(name)
         # Resolve everything now: a mistake must stop before any job starts.
         list(self.runs())
-
-    def _check_names(self) -> None:
-        """Names become parts of paths, so a name that no path can have must stop here."""
-        study = self.study
-        for what, pattern, names in (
-            ("dataset", paths.NAME, study.datasets),
-            ("corpus", paths.NAME, [used.corpus for used in study.datasets.values()]),
-            ("tokenizer", paths.NAME, study.recipes.tokenizers),
-            ("variant", paths.NAME, self.variants),
-            ("experiment", paths.NAME, study.experiments),
-            ("ensemble", paths.ENSEMBLE_NAME, study.ensembles),
-        ):
-            for name in names:
-                if not re.fullmatch(pattern, name) or name == NONE:
-                    raise UserError(
-                        f"{self._where}: {what} {name!r}: names are lower-case letters, digits and "
-                        f"hyphens, and not {NONE!r}"
-                    )
-        for name in study.order:
-            check_name(name, study.experiments, f"{self._where}: order", "experiment")
-        for name in paths.FACT_TABLES:
-            if name in study.experiments:
-                raise UserError(f"{self._where}: no experiment may be called {name!r}")
-
-    def _check_seeds(self) -> None:
-        seeds = self.study.seeds.runs
-        if min(seeds) < 0 or len(set(seeds)) < len(seeds):
-            raise UserError(
-                f"{self._where}: seeds.runs: {list(seeds)} must be different and not negative"
-            )
-
-    def _check_folds(self, dataset: str, fold: str) -> None:
-        """A dataset needs documents to choose by, and to show."""
-        sizes = from_json(Folds, self.fold_options(dataset))
-        for name in ("select", "report"):
-            if getattr(sizes, name) == 0 and name in ("select", fold):
-                raise UserError(
-                    f"datasets.yaml: {dataset}.folds: {name} is 0, but the study needs that fold"
-                )
 
     @property
     def _where(self) -> str:
@@ -297,7 +258,7 @@ class Plan:
         check_name(dataset, self.study.datasets, f"{where}: datasets", "dataset")
         if n != "all" and int(n) < 2:
             raise UserError(f"{where}: n_labelled must be at least 2, not {n}")
-        self._check_folds(dataset, experiment.fold)
+        check_folds(dataset, from_json(Folds, self.fold_options(dataset)), experiment.fold)
         cell = Cell(variant=cell) if isinstance(cell, str) else cell
         if cell.among:
             if cell.variant or cell.ensemble:
