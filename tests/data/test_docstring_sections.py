@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pytest
-
 from ulmfit.config.sources import DocstringSections
 from ulmfit.data import sections
 
