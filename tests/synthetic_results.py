@@ -138,7 +138,12 @@ def planned(seeds: int) -> dict[str, Any]:
         variants=check(dict[str, Variant], VARIANTS, "variants"),
         published=PUBLISHED,
     )
-    study = {**STUDY, "seeds": {"runs": list(range(seeds)), "vary": ["finetune", "classify"]}}
+    order = list(STUDY["experiments"])
+    study = {
+        **STUDY,
+        "order": order,
+        "seeds": {"runs": list(range(seeds)), "vary": ["finetune", "classify"]},
+    }
     return manifest(Plan(check(Study, study, "study"), registry))
 
 

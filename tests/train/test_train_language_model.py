@@ -109,8 +109,8 @@ def test_all_text_but_select_report_and_test_is_trained_on():
     folds = store.fold.astype("U10")
     folds[200:230] = "unlabelled"
     store = TokenStore(**{**vars(store), "fold": folds})
-    assert set(store.fold[training_documents(store, None)]) == {"fit", "unlabelled"}
-    assert len(training_documents(store, None)) == 230
+    assert set(store.fold[training_documents(store, "all")]) == {"fit", "unlabelled"}
+    assert len(training_documents(store, "all")) == 230
     assert training_documents(store, 17).tolist() == list(range(17))
 
 

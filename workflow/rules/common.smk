@@ -132,6 +132,27 @@ def language_model_facts(wildcards):
     return facts(parent) if parent else {}
 
 
+def training_text(pattern):
+    """Words need no training; sub-words are trained on the fit fold of a corpus."""
+
+    def files(wildcards):
+        if wildcards.trained_on == paths.NONE:
+            return []
+        return f"<results>/{pattern.format(text=wildcards.trained_on)}"
+
+    return files
+
+
+def member_files(file):
+    """A file of every member of an ensemble."""
+
+    def files(wildcards):
+        ensemble = paths.ENSEMBLE.format(**wildcards)
+        return [f"<results>/{member}/{file}" for member in PLAN.members(ensemble)]
+
+    return files
+
+
 # Recipes
 
 
@@ -202,9 +223,10 @@ in_report = report
 
 
 def table_outputs():
-    """CSV tables, those of experiments marked for the report of Snakemake."""
+    """CSV tables beside that of the runs, experiments marked for the report of Snakemake."""
+    facts = (name for name in paths.FACT_TABLES if name != "runs")
     return [
-        *(f"<results>/tables/{name}.csv" for name in paths.FACT_TABLES),
+        *(f"<results>/tables/{name}.csv" for name in facts),
         *(
             in_report(
                 f"<results>/tables/{name}.csv",

@@ -60,6 +60,7 @@ rule tables:
         manifest="<results>/manifest.json",
     output:
         table_outputs(),
+        runs="<results>/tables/runs.csv",
     log:
         "<logs>/tables/tables.log",
     benchmark:
@@ -76,12 +77,13 @@ rule tables:
     message:
         "Make the tables: means, intervals, comparisons"
     shell:
-        "python -m ulmfit tables --manifest {input.manifest} --output {output[0]} > {log} 2>&1"
+        "python -m ulmfit tables --manifest {input.manifest} --output {output.runs} > {log} 2>&1"
 
 
 rule figures:
     input:
-        tables=rules.tables.output,
+        rules.tables.output,
+        runs="<results>/tables/runs.csv",
         manifest="<results>/manifest.json",
     output:
         figure_outputs(),
@@ -103,7 +105,7 @@ rule figures:
     message:
         "Draw the figures"
     shell:
-        "python -m ulmfit figures --manifest {input.manifest} --tables {input.tables[0]}"
+        "python -m ulmfit figures --manifest {input.manifest} --tables {input.runs}"
         " --output {output.list} > {log} 2>&1"
 
 

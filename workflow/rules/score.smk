@@ -46,16 +46,6 @@ use rule score as score_test with:
         "Score {wildcards.classify} on the test fold of {wildcards.dataset} (seed {wildcards.classify_seed})"
 
 
-def member_files(file):
-    """A file of every member of an ensemble."""
-
-    def files(wildcards):
-        ensemble = paths.ENSEMBLE.format(**wildcards)
-        return [f"<results>/{member}/{file}" for member in PLAN.members(ensemble)]
-
-    return files
-
-
 use rule score as ensemble with:
     input:
         probabilities=member_files("probabilities.npz"),

@@ -1,14 +1,3 @@
-def training_text(pattern):
-    """Words need no training; sub-words are trained on the fit fold of a corpus."""
-
-    def files(wildcards):
-        if wildcards.trained_on == paths.NONE:
-            return []
-        return f"<results>/{pattern.format(text=wildcards.trained_on)}"
-
-    return files
-
-
 rule tokenizer:
     input:
         documents=training_text(paths.DOCUMENTS),
@@ -42,7 +31,7 @@ rule tokens:
         documents=f"<results>/{paths.DOCUMENTS}",
         folds=f"<results>/{paths.FOLDS}",
     output:
-        [f"<results>/{paths.TOKENS}/{name}" for name in paths.TOKEN_FILES],
+        **token_files(paths.TOKENS),
     log:
         f"<logs>/{paths.TOKENS}.log",
     benchmark:
@@ -60,4 +49,4 @@ rule tokens:
         "Tokenize {wildcards.text} with {wildcards.tokenizer}"
     shell:
         "python -m ulmfit tokens --tokenizer {input.tokenizer} --documents {input.documents}"
-        " --folds {input.folds} --output {output[0]} --threads {threads} > {log} 2>&1"
+        " --folds {input.folds} --output {output.tokens} --threads {threads} > {log} 2>&1"
