@@ -35,3 +35,6 @@ def test_a_gpu_keeps_full_fp32_products():
     with precision.matmul(torch.device("cuda")) as facts:
         assert facts == {"setting": "highest"}
         assert torch.get_float32_matmul_precision() == "highest"
+        # cuDNN's LSTMs have a switch of their own.
+        assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.allow_tf32

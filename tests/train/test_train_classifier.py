@@ -208,3 +208,17 @@ def test_prediction_with_a_language_model_or_for_an_empty_fold_is_refused(tokens
     path = train(tokens, tmp_path / "clf", freezing="none", epochs=1)
     with pytest.raises(UserError, match="fold unlabelled"):
         predict(path, tokens, "unlabelled", tmp_path / "p.npz", "cpu")
+
+
+def test_more_labels_than_there_are_is_refused(tokens, tmp_path):
+    with pytest.raises(UserError, match="201 labelled documents asked for and 200 in fold fit"):
+        train(tokens, tmp_path / "clf", n_labelled=201)
+    assert not (tmp_path / "clf").exists()
+
+
+def test_labels_without_a_class_are_refused(tmp_path):
+    store = planted_store()
+    one_class = np.where(store.fold == "fit", 0, store.label).astype(np.int16)
+    write_tokens(tmp_path / "tokens", TokenStore(**{**vars(store), "label": one_class}), {})
+    with pytest.raises(UserError, match="none of class good: raise n_labelled"):
+        train(tmp_path / "tokens", tmp_path / "clf")

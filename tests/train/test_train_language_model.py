@@ -110,8 +110,14 @@ def test_all_text_but_select_report_and_test_is_trained_on():
     folds[200:230] = "unlabelled"
     store = TokenStore(**{**vars(store), "fold": folds})
     assert set(store.fold[training_documents(store, "all")]) == {"fit", "unlabelled"}
+    assert set(store.fold[training_documents(store, "labelled")]) == {"fit"}
     assert len(training_documents(store, "all")) == 230
     assert training_documents(store, 17).tolist() == list(range(17))
+
+
+def test_text_of_more_documents_than_there_are_is_refused():
+    with pytest.raises(UserError, match="201 labelled documents asked for and 200 in fold fit"):
+        training_documents(planted_store(), 201)
 
 
 def test_training_sees_every_token_of_the_text_but_one_ragged_step(tokens, tmp_path):
