@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import json
+import tokenize
 from pathlib import Path
 
 import grimp
@@ -49,16 +51,26 @@ def _digest(graph: grimp.ImportGraph, stage: str) -> str:
 
 
 def _code(module: str) -> str:
-    """A module's code without docstrings, comments and layout."""
+    """A module's code without docstrings, comments and white space.
+
+    Cut from the source by position: what ast makes of it differs from one Python to the next.
+    """
     path = SOURCE / (module.replace(".", "/") + ".py")
     path = path if path.exists() else path.with_suffix("") / "__init__.py"
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+    source = path.read_text(encoding="utf-8")
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(source)):
         body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [item for item in body if not _is_docstring(item)] or [ast.Pass()]
-    # unparse, not dump: the tree has other fields from one version of Python to the next.
-    return ast.unparse(tree)
+        for item in body if isinstance(body, list) else []:
+            if _is_docstring(item):
+                lines[item.lineno - 1 : item.end_lineno] = [""] * (
+                    item.end_lineno - item.lineno + 1
+                )
+    return "".join("".join(lines).split())
 
 
 def _is_docstring(node: ast.AST) -> bool:

@@ -36,6 +36,8 @@ from numpy.typing import NDArray
 SIGNIFICANCE = 0.05
 FEWEST_SEEDS = 3
 SMALLEST_P = 1e-12
+ROUNDING = 1e-15
+"""A variance below this is rounding; one wrong document of a million makes more."""
 
 Wrong = NDArray[np.bool_]
 """(runs, documents): is this run wrong on this document?"""
@@ -142,7 +144,10 @@ def _chances(sides: Sequence[Wrong]) -> _Chances:
     documents = float(by_document.var(ddof=1)) / n if n > 1 else 0.0
     documents -= sum(_interaction(side) for side in sides)
     return _Chances(
-        variance, variance**2 / welch if welch else 1.0, max(0.0, documents), max(1, n - 1)
+        variance,
+        variance**2 / welch if welch else 1.0,
+        documents if documents > ROUNDING else 0.0,
+        max(1, n - 1),
     )
 
 
