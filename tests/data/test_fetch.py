@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import json
 import socket
 import threading
 from pathlib import Path
 
 import pytest
 
+from ulmfit.cli import main
+from ulmfit.config.recipes import to_dict
 from ulmfit.config.study import SourceFile
 from ulmfit.data.fetch import CHUNK, fetch
 from ulmfit.errors import UserError
@@ -37,6 +40,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         start = 0
         if wanted and self.server.ranges:
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            if start >= len(self.server.sent):
+                return self.send_error(416)
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(self.server.announced or len(CONTENT) - start))
         self.end_headers()
@@ -136,6 +141,26 @@ def test_a_download_goes_on_where_it_was_cut_off(server, tmp_path):
     assert output.read_bytes() == CONTENT
     assert server.asked == [None, f"bytes={CHUNK + 5}-"]
     assert not part(output).exists()
+
+
+def test_a_part_longer_than_what_a_server_has_is_dropped(server, tmp_path):
+    server.sent = CONTENT[:9]
+    output = tmp_path / "data.bin"
+    part(output).write_bytes(CONTENT[:10])
+    with pytest.raises(UserError, match="416 Requested Range Not Satisfiable"):
+        fetch([published(address(server))], output)
+    assert not part(output).exists()
+
+
+def test_the_command_searches_the_mirror_of_the_environment(monkeypatch, tmp_path, capsys):
+    versions = json.dumps([to_dict(published())])
+    command = ["fetch", "--versions", versions, "--output", str(tmp_path / "data.bin")]
+    monkeypatch.setenv("ULMFIT_DATA_MIRROR", "")
+    assert main(command) == 1
+    assert capsys.readouterr().err.startswith("ulmfit fetch: cannot fetch data.bin: it has no URL")
+    monkeypatch.setenv("ULMFIT_DATA_MIRROR", str(mirror_of(tmp_path, CONTENT)))
+    assert main(command) == 0
+    assert (tmp_path / "data.bin").read_bytes() == CONTENT
 
 
 def test_a_server_without_ranges_sends_all_anew(server, tmp_path):

@@ -63,11 +63,14 @@ def fetch(versions: Sequence[SourceFile], output: Path, mirror: Path | None = No
 
 def _difference(path: Path, versions: Sequence[SourceFile]) -> str:
     """What tells a file from all its published forms; empty if it is one of them."""
-    with open(path, "rb") as file:
-        sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-        while chunk := file.read(CHUNK):
-            sha256.update(chunk)
-            md5.update(chunk)
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    try:
+        with open(path, "rb") as file:
+            while chunk := file.read(CHUNK):
+                sha256.update(chunk)
+                md5.update(chunk)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
     size = path.stat().st_size
     for version in versions:
         digest = sha256.hexdigest() if version.sha256 else md5.hexdigest()
@@ -111,6 +114,8 @@ def _transfer(url: str, version: SourceFile, part: Path, have: int) -> None:
                 have = 0
             have = _append(response, version, part, have)
     except urllib.error.HTTPError as error:
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            part.unlink()  # the server's file ends before ours: the next attempt begins anew
         raise _NotFetched(f"{error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
         raise _NotFetched(f"no connection ({getattr(error, 'reason', error)})") from error
@@ -146,5 +151,11 @@ def _open_part(part: Path, have: int) -> BinaryIO:
 
 
 def _chunks(response: BinaryIO) -> Iterator[bytes]:
-    while chunk := response.read(CHUNK):
-        yield chunk
+    """Chunks of a body until it ends or the connection breaks; the size tells which it was."""
+    try:
+        while chunk := response.read(CHUNK):
+            yield chunk
+    except http.client.IncompleteRead as error:
+        yield error.partial
+    except OSError:
+        return
