@@ -28,10 +28,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _fetch(options: argparse.Namespace) -> None:
+    import json
+
+    from ulmfit.config.study import SourceFile
+    from ulmfit.data.fetch import fetch
+
+    versions = [SourceFile(**version) for version in json.loads(options.versions)]
+    fetch(versions, options.output, Path(options.mirror) if options.mirror else None)
+
+
 def _documents(options: argparse.Namespace) -> None:
+    import json
+
     from ulmfit.data.stages import make_documents
 
-    make_documents(options.source, options.options, options.output, options.provenance)
+    files = {key: Path(path) for key, path in json.loads(options.files).items()}
+    make_documents(options.source, options.options, files, options.output, options.provenance)
 
 
 def _folds(options: argparse.Namespace) -> None:
@@ -188,9 +201,20 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
+    add = stage("fetch", _fetch, "Get a published file from a mirror folder or its URLs.")
+    add.add_argument("--versions", required=True, help="its published forms, as JSON")
+    _paths(add, "output")
+    add.add_argument(
+        "--mirror",
+        default=os.environ.get("ULMFIT_DATA_MIRROR", ""),
+        metavar="FOLDER",
+        help="default: $ULMFIT_DATA_MIRROR, or none",
+    )
+
     add = stage("documents", _documents, "Read a source into documents.parquet.")
     add.add_argument("--source", required=True, help="name of a registered source")
     add.add_argument("--options", default="{}", help="its options, as JSON")
+    add.add_argument("--files", default="{}", help="paths of its files by key, as JSON")
     _paths(add, "output", "provenance")
 
     add = stage("folds", _folds, "Divide documents into folds.")

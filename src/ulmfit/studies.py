@@ -22,9 +22,9 @@ def load_plan(values: Any, config: Path, where: str) -> Plan:
 
 
 def plan_values(plan: Plan) -> dict[str, Any]:
-    """A plan as plain data: what it computes and shows, not on which device. See `plan_of`."""
+    """A plan as plain data: what it computes and shows, not where. See `plan_of`."""
     study = plain(plan.study)
-    del study["device"]
+    del study["device"], study["data_mirror"]
     return {"study": study, "registry": plain(plan.registry)}
 
 

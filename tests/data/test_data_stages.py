@@ -24,7 +24,7 @@ def test_every_source_has_options_and_every_options_class_a_source():
 
 def test_an_unknown_source_is_refused_with_the_known_ones(tmp_path):
     with pytest.raises(UserError, match="no source 'imbd': choose one of docstrings-prose, "):
-        make_documents("imbd", "{}", tmp_path / "d.parquet", tmp_path / "d.json")
+        make_documents("imbd", "{}", {}, tmp_path / "d.parquet", tmp_path / "d.json")
 
 
 def test_a_corpus_goes_from_source_to_folds(install, tmp_path):
@@ -33,7 +33,7 @@ def test_a_corpus_goes_from_source_to_folds(install, tmp_path):
     names = tuple(f"demo{n}" for n in range(20))
     options = json.dumps(to_dict(DocstringProse(distributions=names, min_tokens=3)))
     table, source = tmp_path / "documents.parquet", tmp_path / "source.json"
-    make_documents("docstrings-prose", options, table, source)
+    make_documents("docstrings-prose", options, {}, table, source)
     facts = read_json(source)
     assert facts["distributions"] == dict.fromkeys(sorted(names), "1.2")
     assert (facts["documents"], facts["words"], facts["groups"]) == (20, 60, 20)
@@ -47,7 +47,7 @@ def test_a_corpus_goes_from_source_to_folds(install, tmp_path):
     assert tuple(read_table(division, FOLD_COLUMNS).columns) == FOLD_COLUMNS
 
     again = tmp_path / "again.json"
-    make_documents("docstrings-prose", options, tmp_path / "again.parquet", again)
+    make_documents("docstrings-prose", options, {}, tmp_path / "again.parquet", again)
     assert again.read_bytes() == source.read_bytes()
     assert (tmp_path / "again.parquet").read_bytes() == table.read_bytes()
 
@@ -58,6 +58,6 @@ def test_the_content_digest_changes_with_a_letter(install, tmp_path):
     digests = []
     for text in ("Some text here.", "Some text there."):
         (site / "demo.py").write_text(f'"""{text}"""')
-        make_documents("docstrings-prose", options, tmp_path / "d.parquet", tmp_path / "d.json")
+        make_documents("docstrings-prose", options, {}, tmp_path / "d.parquet", tmp_path / "d.json")
         digests.append(read_json(tmp_path / "d.json")["content_sha256"])
     assert digests[0] != digests[1]

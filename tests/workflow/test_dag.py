@@ -101,6 +101,65 @@ def test_the_smoke_study_has_every_rule(built_in, tmp_path):
     }
 
 
+@pytest.fixture(scope="module")
+def trec6(tmp_path_factory):
+    return job_counts(
+        tmp_path_factory.mktemp("trec6"), "--configfile", CONFIG / "studies/trec6.yaml"
+    )
+
+
+def test_the_trec6_study_fetches_its_files_and_shares_its_stages(trec6):
+    assert trec6 == {
+        "all": 1,
+        # train and test questions, the archive of WikiText-2
+        "fetch": 3,
+        "documents": 2,
+        "folds": 2,
+        "tokenizer": 1,
+        "tokens": 2,
+        # forward and backward, one seed
+        "pretrain": 2,
+        # these two and the one without pretraining, three seeds
+        "finetune": 9,
+        # ulmfit in both directions, full, two leave-outs, two from scratch (7 x 3)
+        "classify": 21,
+        "score": 21,
+        "ensemble": 3,
+        "baseline": 1,
+        "manifest": 1,
+        "before_test": 1,
+        # ulmfit in both directions, two from scratch
+        "predict_test": 12,
+        "score_test": 12,
+        "ensemble_test": 3,
+        "baseline_test": 1,
+        "tables": 1,
+        "figures": 1,
+        "report": 1,
+    }
+
+
+def test_fetched_files_are_shared_by_studies_and_the_mirror_enters_no_job(trec6, tmp_path):
+    study = yaml.safe_load((CONFIG / "studies/trec6.yaml").read_text())
+    other = write_study(tmp_path, study | {"study": "other"})
+    mirrored = ("--configfile", other, "--config", "data_mirror=elsewhere")
+    for name in (
+        "trec6/train_5500.label",
+        "trec6/TREC_10.label",
+        "wikitext-2/wikitext-2-v1.zip",
+    ):
+        path = tmp_path / "resources" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    without = dict(trec6)
+    del without["fetch"]
+    assert job_counts(tmp_path, *mirrored) == without
+    done = snakemake(tmp_path, "--dry-run", "--printshellcmds", *mirrored)
+    commands = [line for line in done.stdout.splitlines() if "python -m ulmfit" in line]
+    assert commands
+    assert not any("elsewhere" in line for line in commands)
+
+
 def test_lint_finds_nothing(tmp_path):
     done = snakemake(tmp_path, "--lint", "--configfile", BUILT_IN)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -37,6 +37,7 @@ except UserError as error:
 # environment brings its own. None of this is part of a rule, so moving the folder reruns nothing.
 shell.prefix(
     f"set -euo pipefail; export ULMFIT_DEVICE={PLAN.study.device}; "
+    f"export ULMFIT_DATA_MIRROR={shlex.quote(PLAN.study.data_mirror or '')}; "
     f"export PYTHONPATH={shlex.quote(str(SOURCE_FOLDER / 'src'))}; "
     + (
         ""
@@ -48,6 +49,7 @@ shell.prefix(
 NAME = paths.NAME
 WILDCARDS = {
     "text": NAME,
+    "file": paths.FILE_NAME,
     "dataset": NAME,
     "corpus": NAME,
     "tokenizer": NAME,
@@ -153,6 +155,17 @@ def member_files(file):
     return files
 
 
+def source_files(wildcards):
+    """Files that a source reads: published ones, fetched, and the user's own."""
+    text = PLAN.text(wildcards.text)
+    # `params` of the rule hold the digests of published files, so a file that is fetched again, say
+    # from another URL, reruns nothing; a file of the user's own is known by its time alone.
+    return [
+        path if text.versions(key)[0].path else ancient(path)
+        for key, path in PLAN.files(wildcards.text).items()
+    ]
+
+
 # Recipes
 
 
@@ -180,6 +193,18 @@ def text_source(wildcards):
 
 def text_options(wildcards):
     return PLAN.source_options(wildcards.text)
+
+
+def file_versions(wildcards):
+    return PLAN.versions(wildcards.text, wildcards.file)
+
+
+def file_places(wildcards):
+    return canonical_json(PLAN.files(wildcards.text))
+
+
+def file_digests(wildcards):
+    return PLAN.digests(wildcards.text)
 
 
 def fold_options(wildcards):

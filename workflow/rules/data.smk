@@ -1,4 +1,32 @@
+# No code version: the digest decides what a file is. The rule runs where Snakemake does, which has
+# the network more often than a cluster's nodes, so retries stay outside of any allocation.
+rule fetch:
+    output:
+        paths.FETCHED,
+    log:
+        "<logs>/resources/{text}/{file}.log",
+    benchmark:
+        "<benchmarks>/resources/{text}/{file}.tsv"
+    priority: 20
+    retries: 2
+    localrule: True
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=240,
+    params:
+        versions=file_versions,
+    message:
+        "Fetch {wildcards.file} of {wildcards.text}"
+    shell:
+        "python -m ulmfit fetch --versions {params.versions:q} --output {output} > {log} 2>&1"
+
+
 rule documents:
+    input:
+        source_files,
     output:
         documents=f"<results>/{paths.DOCUMENTS}",
         source=f"<results>/{paths.SOURCE}",
@@ -16,12 +44,14 @@ rule documents:
     params:
         source=text_source,
         options=text_options,
+        files=file_places,
+        digests=file_digests,
         code=CODE_VERSIONS["documents"],
     message:
         "Read the documents of {wildcards.text}"
     shell:
         "python -m ulmfit documents --source {params.source} --options {params.options:q}"
-        " --output {output.documents} --provenance {output.source}"
+        " --files {params.files:q} --output {output.documents} --provenance {output.source}"
         " > {log} 2>&1"
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 
 from ulmfit.config import paths
-from ulmfit.config.sources import Folds
-from ulmfit.config.study import Study
+from ulmfit.config.sources import SOURCE_FILES, Folds
+from ulmfit.config.study import SourceFile, Study, Text
 from ulmfit.config.validation import check_name
 from ulmfit.errors import UserError
 
@@ -52,3 +53,38 @@ def check_folds(dataset: str, sizes: Folds, shown: str) -> None:
             raise UserError(
                 f"datasets.yaml: {dataset}.folds: {name} is 0, but the study needs that fold"
             )
+
+
+def check_files(name: str, text: Text) -> None:
+    """A text needs the files that its source reads, each known by digest or by path (UserError)."""
+    where = f"datasets.yaml: {name}.files"
+    for key in SOURCE_FILES.get(text.source, ()):
+        if key not in text.files:
+            raise UserError(f"{where}: source {text.source!r} needs a file {key!r}")
+    for key in text.files:
+        versions = text.versions(key)
+        if not versions:
+            raise UserError(f"{where}.{key}: no file in the list")
+        for file in versions:
+            _check_file(f"{where}.{key}", file, alone=len(versions) == 1)
+    local = [PurePosixPath(text.versions(key)[0].name).name for key in text.files]
+    for file_name in local:
+        if file_name and local.count(file_name) > 1:
+            raise UserError(f"{where}: two files are called {file_name!r}")
+
+
+def _check_file(where: str, file: SourceFile, alone: bool) -> None:
+    if file.path:
+        if not alone or file != SourceFile(path=file.path):
+            raise UserError(f"{where}: a file with a `path` has no other key and no alternative")
+        return
+    name = PurePosixPath(file.name)
+    if not re.fullmatch(paths.FILE_NAME, name.name):
+        raise UserError(f"{where}: needs the `name` of a published file, or the `path` of your own")
+    if name.is_absolute() or ".." in name.parts:
+        raise UserError(f"{where}: name {file.name!r} leads out of `data_mirror`")
+    if not file.bytes or not (file.sha256 or file.md5):
+        raise UserError(f"{where}: {file.name} needs `bytes` and `sha256` (or `md5`)")
+    for url in file.urls:
+        if not url.startswith(("https://", "http://")):
+            raise UserError(f"{where}: {url}: only http and https are fetched")

@@ -35,7 +35,7 @@ PARTS: tuple[tuple[str, str, tuple[type[Any], ...]], ...] = (
         (study.Study, study.Seeds, study.UsedDataset, study.Experiment, study.Cell, study.Recipes),
     ),
     ("A variant", "`config/variants.yaml`, or `variants:` in a study.", (study.Variant,)),
-    ("A corpus or dataset", "`config/datasets.yaml`.", (study.Text,)),
+    ("A corpus or dataset", "`config/datasets.yaml`.", (study.Text, study.SourceFile)),
     (
         "Recipes",
         "",

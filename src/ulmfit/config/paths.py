@@ -9,8 +9,14 @@ NAME = r"[a-z0-9][a-z0-9-]*"
 ENSEMBLE_NAME = r"[a-z0-9][a-z0-9+-]*"
 """What a name in a path may be."""
 
+FILE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""What the name of a fetched file may be."""
+
 NONE = "none"
 """Takes the place of a stage that a variant leaves out, so that all paths have the same depth."""
+
+FETCHED = "resources/{text}/{file}"
+"""Published files; unlike all other paths beside results/, because all studies share them."""
 
 DOCUMENTS = "data/{text}/documents.parquet"
 SOURCE = "data/{text}/source.json"

@@ -7,6 +7,7 @@ in :data:`SOURCE_OPTIONS`, and one function of the same name in `ulmfit.data`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ulmfit.config.recipes import key
 
@@ -63,10 +64,83 @@ class DocstringProse:
     )
 
 
+@dataclass(frozen=True)
+class Trec:
+    """TREC questions, one `COARSE:fine question` a line. Files: `train`, `test`."""
+
+    labels: Literal["coarse", "fine"] = key("coarse", "Six classes, or about fifty.")
+    encoding: str = key("latin-1", "Encoding of the files.")
+
+
+@dataclass(frozen=True)
+class Imdb:
+    """Film reviews in the folders of `aclImdb`. Files: `archive`. A film is a group."""
+
+    encoding: str = key("utf-8", "Encoding of the reviews.")
+
+
+@dataclass(frozen=True)
+class ZhangCsv:
+    """`train.csv` and `test.csv` of Zhang et al. 2015: class first, no header. Files: `archive`.
+
+    Several text fields become `text_1`, `text_2`; `classes.txt`, if there, names the classes.
+    """
+
+    encoding: str = key("utf-8", "Encoding of the files.")
+
+
+@dataclass(frozen=True)
+class WikiText:
+    """Articles of WikiText, a document each. Files: `archive`."""
+
+    parts: tuple[Literal["train", "valid", "test"], ...] = key(
+        ("train",), "Parts that are read, all as training text.", min_length=1
+    )
+
+
+@dataclass(frozen=True)
+class WikiShards:
+    """Articles of WikiExtractor in `<doc>` elements. Files: any keys; plain, gz, bz2 or xz."""
+
+    min_words: int = key(1, "Words between blanks that an article needs.", ge=1)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Your own CSV, TSV, JSONL or Parquet, told by suffix.
+
+    Files: `train`, perhaps `test` and `unlabelled`.
+    """
+
+    text: tuple[str, ...] = key(("text",), "Column of each text field.", min_length=1)
+    label: str | None = key("label", "Column of the class; null = a corpus.")
+    group: str | None = key(None, "Column of documents that belong together, such as an author.")
+    id: str | None = key(None, "Column of a unique name; null = file and row.")
+    split: str | None = key(
+        None, "Column with `train`, `test` or `unlabelled`, if `train` is the only file."
+    )
+    encoding: str = key("utf-8", "Encoding of CSV, TSV and JSONL.")
+
+
 SOURCE_OPTIONS: dict[str, type] = {
     "docstrings-sections": DocstringSections,
     "docstrings-prose": DocstringProse,
+    "trec": Trec,
+    "imdb": Imdb,
+    "zhang-csv": ZhangCsv,
+    "wikitext": WikiText,
+    "wiki-shards": WikiShards,
+    "table": Table,
 }
+
+SOURCE_FILES: dict[str, tuple[str, ...]] = {
+    "trec": ("train", "test"),
+    "imdb": ("archive",),
+    "zhang-csv": ("archive",),
+    "wikitext": ("archive",),
+    "table": ("train",),
+}
+"""Keys that a source needs among the files of its text."""
 
 
 @dataclass(frozen=True)

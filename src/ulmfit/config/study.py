@@ -15,6 +15,21 @@ Override = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class SourceFile:
+    """A published file, known by its digest, or a file of your own, known by its `path`.
+
+    A list in place of one is several published forms of the same file: the first found is taken.
+    """
+
+    name: str = key("", "Its path below `data_mirror`.")
+    urls: tuple[str, ...] = key((), "Where it is published, in the order to try.")
+    bytes: int = key(0, "Its size.", ge=0)
+    sha256: str = key("", "Its SHA-256 in hexadecimal.", pattern="^([0-9a-f]{64})?$")
+    md5: str = key("", "Its MD5, where no SHA-256 is published.", pattern="^([0-9a-f]{32})?$")
+    path: str = key("", "A file of your own, read where it lies; no other key is needed.")
+
+
+@dataclass(frozen=True)
 class Text:
     """Where a corpus or dataset comes from, and how it is divided into folds."""
 
@@ -25,9 +40,17 @@ class Text:
     options: Override = field(
         default_factory=dict, metadata={"description": "Options of the source."}
     )
+    files: dict[str, SourceFile | tuple[SourceFile, ...]] = field(
+        default_factory=dict, metadata={"description": "Files that the source reads."}
+    )
     folds: Override = field(
         default_factory=dict, metadata={"description": "Sizes of the folds, in documents."}
     )
+
+    def versions(self, name: str) -> tuple[SourceFile, ...]:
+        """Published forms of a file, in the order to try."""
+        files = self.files[name]
+        return files if isinstance(files, tuple) else (files,)
 
 
 @dataclass(frozen=True)
@@ -152,6 +175,9 @@ class Study:
     description: str = key("", "What the study asks, in a few sentences.")
     device: Literal["auto", "cpu", "cuda"] = key(
         "auto", "Where training runs; auto = a GPU if there is one. Never part of a recipe."
+    )
+    data_mirror: str | None = key(
+        None, "Folder searched for published files before their URLs. Never part of a recipe."
     )
     split_seed: int = key(0, "Seed of the folds; run seeds never move a fold.", ge=0)
     seeds: Seeds = key(Seeds(), "Seeds of the runs.")

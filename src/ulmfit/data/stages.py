@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ulmfit.config.recipes import from_json, to_dict
 from ulmfit.config.sources import SOURCE_OPTIONS, Folds
-from ulmfit.data import documents, folds, prose, sections
+from ulmfit.data import documents, folds, imdb, prose, sections, tables, trec, wikipedia, zhang
 from ulmfit.errors import UserError
 from ulmfit.store.files import sha256, write_json
 from ulmfit.store.tables import DOCUMENT_COLUMNS, read_table, write_table
@@ -17,21 +17,39 @@ from ulmfit.store.tables import DOCUMENT_COLUMNS, read_table, write_table
 if TYPE_CHECKING:
     import pandas as pd
 
-SOURCES: dict[str, Callable[[Any], tuple[pd.DataFrame, dict[str, Any]]]] = {
-    "docstrings-sections": sections.documents,
-    "docstrings-prose": prose.documents,
+Read = Callable[[Any, Mapping[str, Path]], tuple["pd.DataFrame", dict[str, Any]]]
+"""From validated options and files to a documents table and the facts only the source knows."""
+
+SOURCES: dict[str, Read] = {
+    "docstrings-sections": lambda options, _: sections.documents(options),
+    "docstrings-prose": lambda options, _: prose.documents(options),
+    "trec": trec.documents,
+    "imdb": imdb.documents,
+    "zhang-csv": zhang.documents,
+    "wikitext": wikipedia.wikitext,
+    "wiki-shards": wikipedia.shards,
+    "table": tables.documents,
 }
-"""From validated options to a documents table and the facts only the source knows."""
 
 
-def make_documents(source: str, options_json: str, output: Path, provenance: Path) -> None:
+def make_documents(
+    source: str, options_json: str, files: Mapping[str, Path], output: Path, provenance: Path
+) -> None:
     """Read a source and write its ``documents.parquet`` and ``source.json``."""
     if source not in SOURCES:
         raise UserError(f"no source {source!r}: choose one of {', '.join(sorted(SOURCES))}")
+    for key, path in files.items():
+        if not path.is_file():
+            raise UserError(f"{path}: no such file (files.{key} of source {source!r})")
     options: Any = from_json(SOURCE_OPTIONS[source], options_json)
-    table, facts = SOURCES[source](options)
+    table, facts = SOURCES[source](options, files)
     documents.check(table)
     write_table(output, table)
+    if files:
+        facts["files"] = {
+            key: {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}
+            for key, path in files.items()
+        }
     write_json(
         provenance,
         {

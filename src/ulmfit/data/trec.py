@@ -1,0 +1,37 @@
+"""TREC questions (Li and Roth 2002): one a line, behind its coarse and fine class."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ulmfit.config.sources import Trec
+from ulmfit.data.archives import decompressed
+from ulmfit.data.decoding import lines
+from ulmfit.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LINE = re.compile(r"(?P<fine>(?P<coarse>\w+):\w+) (?P<text>.+)")
+
+
+def documents(options: Trec, files: Mapping[str, Path]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Questions of ``train`` and ``test``, labelled by their coarse or fine class."""
+    import pandas as pd
+
+    rows = []
+    for split in ("train", "test"):
+        with decompressed(files[split]) as stream:
+            for number, line in enumerate(lines(stream, options.encoding, str(files[split])), 1):
+                if (found := LINE.fullmatch(line.strip())) is None:
+                    raise UserError(
+                        f"{files[split]}, line {number}: not `COARSE:fine question`: "
+                        f"{line.strip()[:60]!r}"
+                    )
+                rows.append(
+                    (f"{split}-{number}", split, found[options.labels], None, found["text"])
+                )
+    return pd.DataFrame(rows, columns=["id", "split", "label", "group", "text"]), {}

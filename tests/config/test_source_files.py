@@ -1,0 +1,101 @@
+"""What may stand under `files` of a corpus or dataset."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from ulmfit.config.checks import check_files
+from ulmfit.config.manifest import manifest
+from ulmfit.config.plan import Plan
+from ulmfit.config.study import Registry, SourceFile, Study, Text
+from ulmfit.config.validation import check
+from ulmfit.errors import UserError
+from ulmfit.studies import load_registry, plan_of, plan_values
+
+CONFIG = Path(__file__).parents[2] / "config"
+GOOD = {"name": "trec/a.label", "bytes": 3, "sha256": "0" * 64}
+OTHER = GOOD | {"name": "trec/b.label"}
+
+
+def text(**files):
+    values = {"source": "trec", "folds": {"report": 0.2}, "files": {"test": OTHER, **files}}
+    return check(Text, values, "datasets.yaml: trec")
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ({}, "needs the `name` of a published file, or the `path` of your own"),
+        ({"name": "a"}, "a needs `bytes` and `sha256` (or `md5`)"),
+        (GOOD | {"name": "../a"}, "name '../a' leads out of `data_mirror`"),
+        (GOOD | {"name": "/a"}, "name '/a' leads out of `data_mirror`"),
+        (GOOD | {"urls": ["file:///a"]}, "file:///a: only http and https are fetched"),
+        (GOOD | {"path": "a"}, "a file with a `path` has no other key and no alternative"),
+        ([GOOD, {"path": "a"}], "a file with a `path` has no other key and no alternative"),
+        ([], "no file in the list"),
+        (GOOD | {"name": "b/b.label"}, "two files are called 'b.label'"),
+    ],
+)
+def test_a_file_that_cannot_be_known_is_refused(file, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        check_files("trec", text(train=file))
+
+
+def test_a_source_names_the_file_that_it_misses():
+    with pytest.raises(UserError, match=r"trec\.files: source 'trec' needs a file 'train'"):
+        check_files("trec", text())
+
+
+def test_a_digest_has_the_length_of_a_digest():
+    with pytest.raises(UserError, match=r"files\.train.*sha256"):
+        text(train=GOOD | {"sha256": "123"})
+
+
+def plan(data_mirror=None, **files):
+    study = {
+        "study": "demo",
+        "data_mirror": data_mirror,
+        "datasets": {"trec": {"corpus": "wiki"}},
+        "experiments": {"main": {"title": "Main", "cells": ["ulmfit"]}},
+    }
+    registry = Registry(
+        corpora={"wiki": Text(source="docstrings-prose")},
+        datasets={"trec": text(**files)},
+        variants=load_registry(CONFIG).variants,
+    )
+    return Plan(check(Study, study, "demo.yaml"), registry)
+
+
+def test_published_files_are_read_where_they_are_fetched_and_own_ones_where_they_lie():
+    made = plan(train={"path": "my/train.label"})
+    assert made.files("trec") == {
+        "test": "resources/trec/b.label",
+        "train": "my/train.label",
+    }
+    assert made.files("wiki") == {}
+
+
+def test_alternatives_are_one_file_with_the_name_of_the_first():
+    made = plan(train=[GOOD, GOOD | {"name": "other.label", "sha256": "1" * 64}])
+    assert made.files("trec")["train"] == "resources/trec/a.label"
+    versions = [SourceFile(**one) for one in json.loads(made.versions("trec", "a.label"))]
+    assert [version.name for version in versions] == ["trec/a.label", "other.label"]
+    assert json.loads(made.digests("trec"))["train"] == ["0" * 64, "1" * 64]
+
+
+def test_the_mirror_enters_neither_plan_values_nor_the_manifest():
+    made = plan("some/folder", train=GOOD)
+    values = json.loads(json.dumps(plan_values(made)))
+    assert "some/folder" not in json.dumps([values, manifest(plan_of(values))])
+    assert values == plan_values(plan(None, train=GOOD))
+
+
+@pytest.mark.parametrize("kind", ["corpora", "datasets"])
+def test_every_registered_text_has_the_files_of_its_source(kind):
+    for name, entry in getattr(load_registry(CONFIG), kind).items():
+        check_files(name, entry)
+        if entry.files:
+            assert entry.citation, name
+            assert entry.licence, name
