@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ulmfit.config.checks import check_files
+from ulmfit.config.files import digests, places, published_forms
 from ulmfit.config.manifest import manifest
 from ulmfit.config.plan import Plan
 from ulmfit.config.study import Registry, SourceFile, Study, Text
@@ -70,19 +71,21 @@ def plan(data_mirror=None, **files):
 
 def test_published_files_are_read_where_they_are_fetched_and_own_ones_where_they_lie():
     made = plan(train={"path": "my/train.label"})
-    assert made.files("trec") == {
+    assert places("trec", made.text("trec")) == {
         "test": "resources/trec/b.label",
         "train": "my/train.label",
     }
-    assert made.files("wiki") == {}
+    assert places("wiki", made.text("wiki")) == {}
 
 
 def test_alternatives_are_one_file_with_the_name_of_the_first():
     made = plan(train=[GOOD, GOOD | {"name": "other.label", "sha256": "1" * 64}])
-    assert made.files("trec")["train"] == "resources/trec/a.label"
-    versions = [SourceFile(**one) for one in json.loads(made.versions("trec", "a.label"))]
+    assert places("trec", made.text("trec"))["train"] == "resources/trec/a.label"
+    versions = [
+        SourceFile(**one) for one in json.loads(published_forms(made.text("trec"), "a.label"))
+    ]
     assert [version.name for version in versions] == ["trec/a.label", "other.label"]
-    assert json.loads(made.digests("trec"))["train"] == ["0" * 64, "1" * 64]
+    assert json.loads(digests(made.text("trec")))["train"] == ["0" * 64, "1" * 64]
 
 
 def test_the_mirror_enters_neither_plan_values_nor_the_manifest():

@@ -13,6 +13,7 @@ from snakemake.exceptions import WorkflowError
 
 from ulmfit.config import paths
 from ulmfit.config.code_versions import CODE_VERSIONS
+from ulmfit.config.files import digests, places, published_forms
 from ulmfit.config.manifest import language_models
 from ulmfit.config.recipes import compute_threads
 from ulmfit.errors import UserError
@@ -162,7 +163,7 @@ def source_files(wildcards):
     # from another URL, reruns nothing; a file of the user's own is known by its time alone.
     return [
         path if text.versions(key)[0].path else ancient(path)
-        for key, path in PLAN.files(wildcards.text).items()
+        for key, path in places(wildcards.text, text).items()
     ]
 
 
@@ -196,15 +197,15 @@ def text_options(wildcards):
 
 
 def file_versions(wildcards):
-    return PLAN.versions(wildcards.text, wildcards.file)
+    return published_forms(PLAN.text(wildcards.text), wildcards.file)
 
 
 def file_places(wildcards):
-    return canonical_json(PLAN.files(wildcards.text))
+    return canonical_json(places(wildcards.text, PLAN.text(wildcards.text)))
 
 
 def file_digests(wildcards):
-    return PLAN.digests(wildcards.text)
+    return digests(PLAN.text(wildcards.text))
 
 
 def fold_options(wildcards):

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from pathlib import PurePosixPath
 from typing import Any
 
 from ulmfit.config import paths
@@ -139,28 +138,6 @@ class Plan:
     def fold_options(self, name: str) -> str:
         """Canonical JSON of the sizes of a text's folds, defaults filled in."""
         return _options(Folds, self.text(name).folds, f"datasets.yaml: {name}.folds")
-
-    def files(self, name: str) -> dict[str, str]:
-        """Where a text's source reads each of its files, relative to the working folder."""
-        text = self.text(name)
-        return {
-            key: text.versions(key)[0].path
-            or paths.FETCHED.format(text=name, file=_local_name(text, key))
-            for key in text.files
-        }
-
-    def versions(self, name: str, file: str) -> str:
-        """Canonical JSON of the published forms of a fetched file, in the order to try."""
-        text = self.text(name)
-        key = next(key for key in text.files if _local_name(text, key) == file)
-        return canonical_json([to_dict(version) for version in text.versions(key)])
-
-    def digests(self, name: str) -> str:
-        """Canonical JSON of the digests that a text's published files may have."""
-        text = self.text(name)
-        return canonical_json(
-            {key: [file.sha256 or file.md5 for file in text.versions(key)] for key in text.files}
-        )
 
     def recipe(self, stage: str, fields: Fields) -> str:
         """Canonical JSON of the recipe that a path's wildcards name."""
@@ -411,11 +388,6 @@ class Plan:
             if what != usual
         ]
         return ", ".join([title, *details])
-
-
-def _local_name(text: Text, key: str) -> str:
-    # The suffix must stay: sources tell formats by it.
-    return PurePosixPath(text.versions(key)[0].name).name
 
 
 def _options(kind: type[Any], values: Override, where: str) -> str:
