@@ -67,7 +67,13 @@ def _tokens(options: argparse.Namespace) -> None:
     from ulmfit.text.stages import make_tokens
 
     make_tokens(
-        options.tokenizer, options.documents, options.folds, options.output.parent, options.threads
+        options.tokenizer,
+        options.documents,
+        options.folds,
+        options.output.parent,
+        options.threads,
+        options.n_text,
+        options.vocabulary,
     )
 
 
@@ -121,6 +127,8 @@ def _score(options: argparse.Namespace) -> None:
         options.metrics,
         options.cards,
         ledger=_ledger(options),
+        rule=options.combine,
+        fitted=options.fitted,
     )
 
 
@@ -163,13 +171,19 @@ def _before_test(options: argparse.Namespace) -> None:
 def _tables(options: argparse.Namespace) -> None:
     from ulmfit.evaluate.tables import make_tables
 
-    make_tables(options.manifest, options.manifest.parent, options.output.parent)
+    make_tables(options.manifest, options.results or options.manifest.parent, options.output.parent)
 
 
 def _figures(options: argparse.Namespace) -> None:
     from ulmfit.report.figures import make_figures
 
     make_figures(options.manifest, options.tables.parent, options.output.parent)
+
+
+def _markdown(options: argparse.Namespace) -> None:
+    from ulmfit.report.tables import make_markdown
+
+    make_markdown(options.manifest, options.tables.parent)
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -231,6 +245,8 @@ def _parser() -> argparse.ArgumentParser:
     add = stage("tokens", _tokens, "Tokenize and numericalise documents.")
     _paths(add, "tokenizer", "documents", "folds")
     _paths(add, "output", help="tokens.json of the folder to write")
+    _optional_paths(add, "vocabulary", help="keep this vocabulary of words; left out: make one")
+    _n_text(add, "text that the vocabulary of words is made of")
     _threads(add)
 
     for name, summary in (
@@ -239,12 +255,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         add = stage(name, _language_model, summary)
         _training(add)
-        add.add_argument(
-            "--n-text",
-            type=lambda text: text if text in ("all", "labelled") else int(text),
-            default="all",
-            help="text to read: all, that of all labelled documents, or of so many of them",
-        )
+        _n_text(add, "text to read")
 
     add = stage("classify", _classify, "Train a classifier and predict select and report folds.")
     _training(add)
@@ -256,9 +267,11 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--fold", default="test")
     _device(add)
 
-    add = stage("score", _score, "Score the mean probabilities of one or several models.")
+    add = stage("score", _score, "Score the probabilities of a model, or of an ensemble's.")
     add.add_argument("--probabilities", type=Path, nargs="+", required=True, metavar="FILE")
     add.add_argument("--cards", type=Path, nargs="+", required=True, metavar="FILE")
+    add.add_argument("--combine", choices=("mean", "logits", "weighted", "vote"), default="mean")
+    _optional_paths(add, "fitted", help="metrics.json with weights; left out: fit them on select")
     _fold(add)
     _paths(add, "documents", "predictions", "metrics")
 
@@ -278,12 +291,17 @@ def _parser() -> argparse.ArgumentParser:
 
     add = stage("tables", _tables, "Make the tables of a study.")
     _paths(add, "manifest")
+    _optional_paths(add, "results", help="folder of the study; left out: that of the manifest")
     _paths(add, "output", help="a table of the folder to write")
 
     add = stage("figures", _figures, "Draw the figures of a study.")
     _paths(add, "manifest")
     _paths(add, "tables", help="a table of the folder to read")
     _paths(add, "output", help="figures.json of the folder to write")
+
+    add = stage("markdown", _markdown, "Write the tables as Markdown, beside them.")
+    _paths(add, "manifest")
+    _paths(add, "tables", help="a table of the folder to read")
 
     add = stage("report", _report, "Write the report of a study.")
     _paths(add, "manifest", "provenance", "output")
@@ -313,6 +331,16 @@ def _paths(parser: argparse.ArgumentParser, *names: str, help: str | None = None
 def _optional_paths(parser: argparse.ArgumentParser, *names: str, help: str | None = None) -> None:
     for name in names:
         parser.add_argument(f"--{name}", type=Path, nargs="?", metavar="FILE", help=help)
+
+
+def _n_text(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--n-text",
+        type=lambda text: text if text in ("all", "labelled", "with-test") else int(text),
+        default="all",
+        help=f"{what}: all but evaluation folds, these and the fold test (with-test), that of all "
+        "labelled documents, or of so many of them",
+    )
 
 
 def _threads(parser: argparse.ArgumentParser) -> None:

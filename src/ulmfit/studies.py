@@ -7,8 +7,8 @@ from typing import Any
 
 from ulmfit.config.manifest import plain
 from ulmfit.config.plan import Plan
-from ulmfit.config.study import Registry, Study, Text, Variant
-from ulmfit.config.validation import check
+from ulmfit.config.study import Preset, Registry, Study, Text, Variant
+from ulmfit.config.validation import check, merge
 from ulmfit.errors import UserError
 
 
@@ -18,7 +18,8 @@ def load_plan(values: Any, config: Path, where: str) -> Plan:
     ``where`` names the study's file in messages. Raises UserError for anything that is wrong in any
     of the files.
     """
-    return Plan(check(Study, values, where), load_registry(config))
+    registered = read_yaml(config / "experiments.yaml")
+    return Plan(check(Study, _with_registered(values, registered), where), load_registry(config))
 
 
 def plan_values(plan: Plan) -> dict[str, Any]:
@@ -36,8 +37,21 @@ def plan_of(values: dict[str, Any]) -> Plan:
     )
 
 
+def _with_registered(values: Any, registered: dict[str, Any]) -> Any:
+    """A study's values, its experiments laid over the registered ones of the same name."""
+    if not isinstance(values, dict) or not isinstance(values.get("experiments"), dict):
+        return values
+    experiments = {
+        name: merge(registered.get(name, {}), {} if own is None else own)
+        if own is None or isinstance(own, dict)
+        else own
+        for name, own in values["experiments"].items()
+    }
+    return {**values, "experiments": experiments}
+
+
 def load_registry(config: Path) -> Registry:
-    """The registries datasets.yaml, variants.yaml and published.yaml of a folder."""
+    """The registries datasets.yaml, variants.yaml, presets.yaml and published.yaml of a folder."""
     texts = read_yaml(config / "datasets.yaml")
     unknown = set(texts) - {"corpora", "datasets"}
     if unknown:
@@ -51,6 +65,9 @@ def load_registry(config: Path) -> Registry:
         datasets=check(dict[str, Text], texts.get("datasets", {}), f"{where}: datasets"),
         variants=check(
             dict[str, Variant], read_yaml(config / "variants.yaml"), str(config / "variants.yaml")
+        ),
+        presets=check(
+            dict[str, Preset], read_yaml(config / "presets.yaml"), str(config / "presets.yaml")
         ),
         published=check(
             dict[str, dict[str, dict[str, float]]],

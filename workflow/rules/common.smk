@@ -1,6 +1,7 @@
 import os
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 
 # The package of this checkout, whether or not one is installed: code and workflow never part.
@@ -59,7 +60,8 @@ WILDCARDS = {
     "pretrain": NAME,
     "finetune": NAME,
     "classify": NAME,
-    "n_text": r"all|labelled|\d+",
+    "n_text": rf"(all|labelled|with-test|\d+)({paths.KEPT})?",
+    "experiment": NAME,
     "n_labelled": r"all|\d+",
     "pretrain_seed": r"\d+",
     "finetune_seed": r"\d+",
@@ -146,6 +148,33 @@ def training_text(pattern):
     return files
 
 
+def tokenizer_file(wildcards):
+    """Words need no training, whatever their vocabulary comes from."""
+    words = PLAN.kind(wildcards.tokenizer) == "word"
+    trained_on = paths.NONE if words else wildcards.trained_on
+    path = paths.TOKENIZER.format(
+        tokenizer=wildcards.tokenizer, trained_on=trained_on
+    )
+    return f"<results>/{path}"
+
+
+def kept_vocabulary(wildcards):
+    """A vocabulary of words that is not made from the text itself; none otherwise."""
+    folder = PLAN.keeps(wildcards)
+    return f"<results>/{folder}/vocabulary.txt" if folder else []
+
+
+def vocabulary_text(wildcards):
+    """Which documents make the vocabulary of words."""
+    own = (paths.NONE, *PLAN.texts())
+    return "all" if wildcards.trained_on in own else wildcards.trained_on
+
+
+def finetune_text(wildcards):
+    """Which documents LM fine-tuning reads."""
+    return wildcards.n_text.removesuffix(paths.KEPT)
+
+
 def member_files(file):
     """A file of every member of an ensemble."""
 
@@ -154,6 +183,11 @@ def member_files(file):
         return [f"<results>/{member}/{file}" for member in PLAN.members(ensemble)]
 
     return files
+
+
+def combination(wildcards):
+    """How an ensemble combines its members."""
+    return PLAN.combination(wildcards.ensemble)
 
 
 def source_files(wildcards):
@@ -215,28 +249,69 @@ def fold_options(wildcards):
 # What readers see
 
 
-def run_files(file):
+def run_files(file, plan=PLAN):
     """A file of every run of the study."""
-    return [f"<results>/{run.path}/{file}" for run in PLAN.runs()]
+    return [f"<results>/{run.path}/{file}" for run in plan.runs()]
 
 
-def unsealed_files(file):
+def unsealed_files(file, plan=PLAN):
     """A file of the test fold of every run whose test fold some experiment shows."""
-    return [f"<results>/{run.path}/test/{file}" for run in PLAN.unsealed()]
+    return [f"<results>/{run.path}/test/{file}" for run in plan.unsealed()]
 
 
-def language_model_files(file):
+def language_model_files(file, plan=PLAN):
     """A file of every language model of the study."""
-    return [f"<results>/{model['path']}/{file}" for model in language_models(PLAN)]
+    return [f"<results>/{model['path']}/{file}" for model in language_models(plan)]
 
 
-def history_files():
+def history_files(plan=PLAN):
     """Learning curves of every classifier."""
     return [
         f"<results>/{run.path}/history.csv"
-        for run in PLAN.runs()
+        for run in plan.runs()
         if run.kind == "model"
     ]
+
+
+def table_files(plan=PLAN):
+    """Everything that the tables of a plan are made from."""
+    return [
+        *run_files("metrics.json", plan),
+        *run_files("predictions.parquet", plan),
+        *unsealed_files("metrics.json", plan),
+        *unsealed_files("predictions.parquet", plan),
+        *history_files(plan),
+        *language_model_files("history.csv", plan),
+        *language_model_files("card.json", plan),
+    ]
+
+
+@cache
+def part(experiment):
+    """The plan of one experiment alone."""
+    return PLAN.part(experiment)
+
+
+def part_plan(wildcards):
+    return canonical_json(plan_values(part(wildcards.experiment)))
+
+
+def part_table_files(wildcards):
+    return table_files(part(wildcards.experiment))
+
+
+def part_tables():
+    """CSV tables of one experiment alone."""
+    return [f"<results>/{paths.PART}/tables/{name}.csv" for name in paths.FACT_TABLES]
+
+
+def targets():
+    """Experiments by the names of their targets: their own, and their aliases."""
+    return {
+        target.replace("-", "_"): name
+        for name, experiment in PLAN.study.experiments.items()
+        for target in (name, *experiment.aliases)
+    }
 
 
 def text_files(file):
@@ -272,7 +347,7 @@ def figure_outputs():
     titles |= {
         f"labels-{name}": f"{item.title}: by number of labels"
         for name, item in experiments.items()
-        if len(item.n_labelled) > 1
+        if any(len(item.sizes(dataset)) > 1 for dataset in PLAN.study.datasets)
     }
     titles |= {
         f"curves-{run.dataset}-{run.n_labelled}": f"Learning curves: {run.n_labelled} labels"

@@ -53,11 +53,12 @@ rule finetune:
         runtime=growing(1440),
     params:
         recipe=recipe("finetune"),
+        n_text=finetune_text,
         code=CODE_VERSIONS["finetune"],
     message:
         "Fine-tune the language model on {wildcards.dataset}: {wildcards.tokenizer}, {wildcards.direction}, recipe {wildcards.finetune}"
     shell:
         "python -m ulmfit finetune --recipe {params.recipe:q} --tokens {input.tokens}"
-        " --initial {input.initial} --direction {wildcards.direction} --n-text {wildcards.n_text}"
+        " --initial {input.initial} --direction {wildcards.direction} --n-text {params.n_text}"
         " --seed {wildcards.finetune_seed} --output {output.weights} --history {output.history}"
         " > {log} 2>&1"

@@ -50,13 +50,7 @@ rule before_test:
 
 rule tables:
     input:
-        run_files("metrics.json"),
-        run_files("predictions.parquet"),
-        unsealed_files("metrics.json"),
-        unsealed_files("predictions.parquet"),
-        history_files(),
-        language_model_files("history.csv"),
-        language_model_files("card.json"),
+        table_files(),
         manifest="<results>/manifest.json",
     output:
         table_outputs(),
@@ -143,3 +137,87 @@ rule report:
     shell:
         "python -m ulmfit report --manifest {input.manifest} --provenance {output.provenance}"
         " --output {output.report} > {log} 2>&1"
+
+
+# One experiment alone: a manifest of it, and the same stages on that. Its table is the same as in the
+# whole study, because a row depends on its own runs and the reference's.
+use rule manifest as part_manifest with:
+    output:
+        f"<results>/{paths.PART}/manifest.json",
+    log:
+        f"<logs>/{paths.PART}/manifest.log",
+    benchmark:
+        f"<benchmarks>/{paths.PART}/manifest.tsv"
+    params:
+        plan=part_plan,
+        code=CODE_VERSIONS["manifest"],
+    message:
+        "Write down what {wildcards.experiment} needs"
+
+
+rule part_tables:
+    input:
+        part_table_files,
+        manifest=f"<results>/{paths.PART}/manifest.json",
+    output:
+        part_tables(),
+        table=f"<results>/{paths.PART}/tables/{{experiment}}.csv",
+    log:
+        f"<logs>/{paths.PART}/tables.log",
+    benchmark:
+        f"<benchmarks>/{paths.PART}/tables.tsv"
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(60),
+    params:
+        results=f"results/{PLAN.study.study}",
+        code=CODE_VERSIONS["tables"],
+    message:
+        "Make the table of {wildcards.experiment}"
+    shell:
+        "python -m ulmfit tables --manifest {input.manifest} --results {params.results}"
+        " --output {output.table} > {log} 2>&1"
+
+
+rule part:
+    input:
+        part_tables(),
+        manifest=f"<results>/{paths.PART}/manifest.json",
+        table=f"<results>/{paths.PART}/tables/{{experiment}}.csv",
+    output:
+        table=f"<results>/{paths.PART}/tables/{{experiment}}.md",
+        figures=directory(f"<results>/{paths.PART}/figures"),
+    log:
+        f"<logs>/{paths.PART}/figures.log",
+    benchmark:
+        f"<benchmarks>/{paths.PART}/figures.tsv"
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(30),
+    params:
+        code=CODE_VERSIONS["figures"],
+    message:
+        "Show {wildcards.experiment}: {output.table}"
+    shell:
+        "( python -m ulmfit markdown --manifest {input.manifest} --tables {input.table} &&"
+        " python -m ulmfit figures --manifest {input.manifest} --tables {input.table}"
+        " --output {output.figures}/figures.json ) > {log} 2>&1"
+
+
+for target, experiment in targets().items():
+
+    rule:
+        name:
+            target
+        input:
+            f"<results>/{paths.PART.format(experiment=experiment)}/tables/{experiment}.md",
+            f"<results>/{paths.PART.format(experiment=experiment)}/figures",
+        localrule: True

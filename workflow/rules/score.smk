@@ -46,7 +46,7 @@ use rule score as score_test with:
         "Score {wildcards.classify} on the test fold of {wildcards.dataset} (seed {wildcards.classify_seed})"
 
 
-use rule score as ensemble with:
+rule ensemble:
     input:
         probabilities=member_files("probabilities.npz"),
         cards=member_files("card.json"),
@@ -58,15 +58,31 @@ use rule score as ensemble with:
         f"<logs>/{paths.ENSEMBLE}.log",
     benchmark:
         f"<benchmarks>/{paths.ENSEMBLE}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(30),
+    params:
+        fold="report",
+        combine=combination,
+        code=CODE_VERSIONS["score"],
     message:
-        "Average the members of {wildcards.ensemble} for {wildcards.variant} on {wildcards.dataset} (seed {wildcards.seed})"
+        "Combine the members of {wildcards.ensemble} for {wildcards.variant} on {wildcards.dataset} (seed {wildcards.seed})"
+    shell:
+        "python -m ulmfit score --probabilities {input.probabilities} --cards {input.cards}"
+        " --documents {input.documents} --combine {params.combine} --fold {params.fold}"
+        " --predictions {output.predictions} --metrics {output.metrics} > {log} 2>&1"
 
 
-use rule score as ensemble_test with:
+# Weights are fitted on the fold select, so they come from the ensemble on the other folds.
+rule ensemble_test:
     input:
         probabilities=member_files("test/probabilities.npz"),
         cards=member_files("card.json"),
         documents="<results>/data/{dataset}/documents.parquet",
+        fitted=f"<results>/{paths.ENSEMBLE}/metrics.json",
     output:
         predictions=f"<results>/{paths.ENSEMBLE}/test/predictions.parquet",
         metrics=f"<results>/{paths.ENSEMBLE}/test/metrics.json",
@@ -74,11 +90,24 @@ use rule score as ensemble_test with:
         f"<logs>/{paths.ENSEMBLE}/test.log",
     benchmark:
         f"<benchmarks>/{paths.ENSEMBLE}/test.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         fold="test",
+        combine=combination,
         code=CODE_VERSIONS["score"],
     message:
-        "Average the members of {wildcards.ensemble} on the test fold of {wildcards.dataset} (seed {wildcards.seed})"
+        "Combine the members of {wildcards.ensemble} on the test fold of {wildcards.dataset} (seed {wildcards.seed})"
+
+    shell:
+        "python -m ulmfit score --probabilities {input.probabilities} --cards {input.cards}"
+        " --documents {input.documents} --combine {params.combine} --fitted {input.fitted}"
+        " --fold {params.fold}"
+        " --predictions {output.predictions} --metrics {output.metrics} > {log} 2>&1"
 
 
 rule baseline:

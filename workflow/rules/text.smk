@@ -27,9 +27,10 @@ rule tokenizer:
 
 rule tokens:
     input:
-        tokenizer=f"<results>/{paths.TOKENIZER}",
+        tokenizer=tokenizer_file,
         documents=f"<results>/{paths.DOCUMENTS}",
         folds=f"<results>/{paths.FOLDS}",
+        vocabulary=kept_vocabulary,
     output:
         **token_files(paths.TOKENS),
     log:
@@ -44,9 +45,11 @@ rule tokens:
         mem_mb=growing(2000),
         runtime=growing(240),
     params:
+        n_text=vocabulary_text,
         code=CODE_VERSIONS["tokens"],
     message:
         "Tokenize {wildcards.text} with {wildcards.tokenizer}"
     shell:
         "python -m ulmfit tokens --tokenizer {input.tokenizer} --documents {input.documents}"
-        " --folds {input.folds} --output {output.tokens} --threads {threads} > {log} 2>&1"
+        " --folds {input.folds} --vocabulary {input.vocabulary} --n-text {params.n_text}"
+        " --output {output.tokens} --threads {threads} > {log} 2>&1"

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from ulmfit.config import paths
 from ulmfit.config.sources import SOURCE_FILES, Folds
-from ulmfit.config.study import SourceFile, Study, Text
+from ulmfit.config.study import Preset, SourceFile, Study, Text
 from ulmfit.config.validation import check_name
 from ulmfit.errors import UserError
 
@@ -30,11 +30,47 @@ def check_names(study: Study, variants: Iterable[str]) -> None:
                     f"{where}: {what} {name!r}: names are lower-case letters, digits and hyphens, "
                     f"and not {paths.NONE!r}"
                 )
+    for used in study.datasets.values():
+        # Beside these names in a path stand the texts that words may come from.
+        if used.corpus.isdigit() or used.corpus in ("labelled", "with-test"):
+            raise UserError(f"{where}: corpus {used.corpus!r}: no corpus may have this name")
     for name in study.order:
         check_name(name, study.experiments, f"{where}: order", "experiment")
     for name in paths.FACT_TABLES:
         if name in study.experiments:
             raise UserError(f"{where}: no experiment may be called {name!r}")
+
+
+def check_experiments(study: Study, preset: Preset) -> None:
+    """What an experiment needs, and what only some presets allow (UserError)."""
+    taken: dict[str, str] = {}
+    for name, experiment in study.experiments.items():
+        where = f"study {study.study}: experiments.{name}"
+        if not experiment.title or not experiment.cells:
+            raise UserError(
+                f"{where}: needs `title` and `cells`: config/experiments.yaml has no experiment "
+                "of this name"
+            )
+        if experiment.fold == "select" and not preset.one_fold:
+            raise UserError(
+                f"{where}: the fold select chooses epochs, so it may be shown only with a preset "
+                f"that has `one_fold`; {study.preset!r} has not"
+            )
+        sizes = experiment.n_labelled
+        if isinstance(sizes, dict):
+            for dataset in sizes:
+                check_name(dataset, study.datasets, f"{where}: n_labelled", "dataset")
+        datasets = experiment.datasets or tuple(study.datasets)
+        if not any(experiment.sizes(dataset) for dataset in datasets):
+            raise UserError(f"{where}: n_labelled is empty")
+        for n in (n for dataset in datasets for n in experiment.sizes(dataset)):
+            if n != "all" and int(n) < 2:
+                raise UserError(f"{where}: n_labelled must be at least 2, not {n}")
+        for target in (name, *experiment.aliases):
+            if not re.fullmatch(paths.NAME, target):
+                raise UserError(f"{where}: alias {target!r}: no lower-case letters and hyphens")
+            if taken.setdefault(target, name) != name:
+                raise UserError(f"{where}: {taken[target]!r} is called {target!r} too")
 
 
 def check_seeds(study: Study) -> None:

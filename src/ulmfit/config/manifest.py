@@ -6,8 +6,11 @@ from typing import Any
 
 from ulmfit.config import paths
 from ulmfit.config.paths import NONE
-from ulmfit.config.plan import Plan, PlannedCell, Run
+from ulmfit.config.plan import Plan
 from ulmfit.config.recipes import to_dict
+from ulmfit.config.runs import PlannedCell, Run
+from ulmfit.config.study import Experiment
+from ulmfit.config.validation import check_name
 
 
 def manifest(plan: Plan) -> dict[str, Any]:
@@ -18,6 +21,11 @@ def manifest(plan: Plan) -> dict[str, Any]:
         "title": study.title or study.study,
         "description": study.description,
         "config": plain(study),
+        "preset": {
+            "name": study.preset,
+            "title": plan.preset.title or study.preset,
+            "description": plan.preset.description,
+        },
         "seeds": {"runs": list(study.seeds.runs), "statement": seeds_statement(plan)},
         "texts": _texts(plan),
         "variants": {
@@ -112,49 +120,70 @@ def _run(plan: Plan, run: Run) -> dict[str, Any]:
         "n_labelled": _number(run.n_labelled),
         "seed": run.seed,
         "path": run.path,
-        "members": list(run.members),
+        "members": [member.path for member in run.members],
     }
 
 
 def _experiment(plan: Plan, name: str) -> dict[str, Any]:
     experiment = plan.study.experiments[name]
-    published = plan.registry.published.get(experiment.published or "", {})
+    published: dict[str, dict[str, float]] = {}
+    for table in experiment.published:
+        check_name(table, plan.registry.published, f"experiments.{name}: published", "table")
+        for dataset, rows in plan.registry.published[table].items():
+            published.setdefault(dataset, {}).update(rows)
+    cells = plan.cells(name)
+    shown = {cell.dataset for cell in cells}
     return {
         "name": name,
         "title": experiment.title,
         "caption": experiment.caption,
         "fold": experiment.fold,
         "reference": plan.references(name),
-        "cells": [
-            part for cell in plan.cells(name) for part in _cells(cell, experiment.fold, published)
+        "quoted": [
+            {"dataset": dataset, "title": row, "error": error}
+            for dataset, rows in published.items()
+            if dataset in shown
+            for row, error in rows.items()
+            if row.split(", ")[0] not in plan.variants
         ],
+        "cells": [_cell(cell, experiment, published) for cell in cells],
     }
 
 
-def _cells(
-    cell: PlannedCell, fold: str, published: dict[str, dict[str, float]]
-) -> list[dict[str, Any]]:
-    number = published.get(cell.dataset, {}).get(cell.variant)
-    return [
-        {
-            "id": cell.id,
-            "title": cell.title,
-            "variant": cell.variant,
-            "dataset": cell.dataset,
-            "tokenizer": cell.tokenizer,
-            "direction": cell.direction,
-            "n_labelled": _number(cell.n_labelled),
-            "kind": cell.runs[0].kind if cell.runs else "choice",
-            "fold": fold,
-            "published": number,
-            "runs": [run.path for run in cell.runs],
-            "among": [
-                {"id": part.id, "title": part.title, "runs": [run.path for run in part.runs]}
-                for part in cell.among
-            ]
-            or None,
-        }
-    ]
+def _cell(
+    cell: PlannedCell, experiment: Experiment, published: dict[str, dict[str, float]]
+) -> dict[str, Any]:
+    runs = (*cell.runs, *(run for part in cell.among for run in part.runs))
+    models = [model for run in runs for model in (run, *run.members)]
+    return {
+        "id": cell.id,
+        "title": cell.title,
+        "variant": cell.variant,
+        "dataset": cell.dataset,
+        "tokenizer": cell.tokenizer,
+        "direction": cell.direction,
+        "n_labelled": _number(cell.n_labelled),
+        "kind": cell.runs[0].kind if cell.runs else "choice",
+        "fold": experiment.fold,
+        "published": published.get(cell.dataset, {}).get(_published_row(cell, experiment)),
+        "reads_test_text": any(
+            model.fields.get("n_text", "").startswith("with-test") for model in models
+        ),
+        "runs": [run.path for run in cell.runs],
+        "among": [
+            {"id": part.id, "title": part.title, "runs": [run.path for run in part.runs]}
+            for part in cell.among
+        ]
+        or None,
+    }
+
+
+def _published_row(cell: PlannedCell, experiment: Experiment) -> str:
+    """How config/published.yaml calls a row; empty where the paper cannot have it."""
+    if cell.runs and cell.runs[0].kind == "ensemble":
+        return f"{cell.variant}, {cell.runs[0].fields['ensemble']}"
+    usual = (cell.tokenizer, cell.direction) == (experiment.tokenizer, experiment.direction)
+    return cell.variant if usual else ""
 
 
 def _number(n: str) -> int | str:

@@ -15,6 +15,9 @@ FILE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 NONE = "none"
 """Takes the place of a stage that a variant leaves out, so that all paths have the same depth."""
 
+KEPT = "-kept"
+"""Ends the wildcard `n_text` where the vocabulary of pretraining is kept."""
+
 FETCHED = "resources/{text}/{file}"
 """Published files; unlike all other paths beside results/, because all studies share them."""
 
@@ -35,6 +38,9 @@ CLASSIFIER = (
 )
 ENSEMBLE = "ensembles/{dataset}/{ensemble}/{variant}/n{n_labelled}/s{seed}"
 BASELINE = "baselines/{dataset}/{baseline}/n{n_labelled}"
+
+PART = "experiments/{experiment}"
+"""What belongs to the target of one experiment: a manifest of it alone, its table and figures."""
 
 FACT_TABLES = ("runs", "language_models", "epochs", "confusion")
 """Tables that every study has, beside one for each experiment."""

@@ -5,73 +5,35 @@ The workflow asks a plan for recipes and inputs; it never sees a variant.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
 from typing import Any
 
 from ulmfit.config import paths
-from ulmfit.config.checks import check_files, check_folds, check_names, check_seeds
+from ulmfit.config.cells import CellPlanner
+from ulmfit.config.checks import (
+    check_experiments,
+    check_files,
+    check_folds,
+    check_names,
+    check_seeds,
+)
 from ulmfit.config.paths import NONE
 from ulmfit.config.recipes import Tokenizer, from_json, to_dict
 from ulmfit.config.resolve import (
     StageRecipes,
     all_variants,
+    preset_of,
     stage_recipes,
     tokenizer_recipes,
 )
+from ulmfit.config.runs import Fields, PlannedCell, Run
 from ulmfit.config.sources import SOURCE_OPTIONS, Folds
-from ulmfit.config.study import Cell, Experiment, Override, Registry, Study, Text, Variant
+from ulmfit.config.study import Override, Preset, Registry, Study, Text, Variant
 from ulmfit.config.validation import check, check_name
 from ulmfit.errors import UserError
 from ulmfit.store.files import canonical_json
-
-Fields = Mapping[str, str]
-"""Wildcards of a path pattern."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One trained and scored model, ensemble or baseline."""
-
-    kind: str
-    variant: str
-    dataset: str
-    tokenizer: str
-    direction: str
-    n_labelled: str
-    seed: int
-    pattern: str
-    fields: Fields
-    members: tuple[str, ...] = ()
-
-    @property
-    def path(self) -> str:
-        """Folder of the run, relative to the results of the study."""
-        return self.pattern.format(**self.fields)
-
-    @property
-    def cell(self) -> str:
-        """Name of the table cell: a run without its seed."""
-        return "/".join(
-            (self.dataset, self.variant, self.tokenizer, self.direction, self.n_labelled)
-        )
-
-
-@dataclass(frozen=True)
-class PlannedCell:
-    """A row of a table: its runs, or the cells among which the select fold decides."""
-
-    id: str
-    title: str
-    variant: str
-    dataset: str
-    tokenizer: str
-    direction: str
-    n_labelled: str
-    runs: tuple[Run, ...]
-    among: tuple[PlannedCell, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,6 +55,7 @@ class Plan:
             if used.corpus in self.registry.datasets:
                 raise UserError(f"{self._where}: {used.corpus!r} is both a corpus and a dataset")
         check_names(self.study, self.variants)
+        check_experiments(self.study, self.preset)
         check_seeds(self.study)
         for name in self.texts():
             source = self.text(name).source
@@ -107,6 +70,11 @@ class Plan:
     def _where(self) -> str:
         return f"study {self.study.study}"
 
+    @property
+    def preset(self) -> Preset:
+        """The reading of the method that the study's recipes differ from."""
+        return preset_of(self.study, self.registry)
+
     @cached_property
     def variants(self) -> dict[str, Variant]:
         """Every known variant by name."""
@@ -115,7 +83,7 @@ class Plan:
     @cached_property
     def tokenizers(self) -> dict[str, str]:
         """Recipe JSON of each tokenizer."""
-        return tokenizer_recipes(self.study)
+        return tokenizer_recipes(self.study, self.registry)
 
     @cached_property
     def _stages(self) -> dict[str, StageRecipes]:
@@ -123,6 +91,10 @@ class Plan:
             dataset: stage_recipes(self.study, self.registry, dataset)
             for dataset in self.study.datasets
         }
+
+    @cached_property
+    def _planner(self) -> CellPlanner:
+        return CellPlanner(self.study, self.preset, self.variants, self.tokenizers, self._stages)
 
     # What the workflow asks for
 
@@ -148,14 +120,33 @@ class Plan:
         return self._stages[dataset].recipes[stage][fields[stage]]
 
     def tokens(self, text: str, fields: Fields) -> str:
-        """Token folder of a corpus or dataset, given the wildcards of what reads it."""
-        if from_json(Tokenizer, self.tokenizers[fields["tokenizer"]]).kind == "word":
-            trained_on = NONE
+        """Token folder of a corpus or dataset, given the wildcards of what reads it.
+
+        ``trained_on`` in its path says where the tokens' kinds come from. Sub-words: from the
+        pretraining corpus. Words: `none`, from the text's own training documents; what LM
+        fine-tuning reads, where that is another text; or a corpus, whose vocabulary is kept.
+        """
+        tokenizer = fields["tokenizer"]
+        n_text = fields.get("n_text", "all")
+        if self.kind(tokenizer) == "word" and not n_text.endswith(paths.KEPT):
+            trained_on = NONE if n_text == "all" else n_text
         elif fields.get("corpus", NONE) != NONE:
             trained_on = fields["corpus"]
         else:
             trained_on = self.study.datasets[fields["dataset"]].corpus
-        return paths.TOKENS.format(text=text, tokenizer=fields["tokenizer"], trained_on=trained_on)
+        return paths.TOKENS.format(text=text, tokenizer=tokenizer, trained_on=trained_on)
+
+    def kind(self, tokenizer: str) -> str:
+        """Whether a tokenizer makes words or sub-words."""
+        return from_json(Tokenizer, self.tokenizers[tokenizer]).kind
+
+    def keeps(self, fields: Fields) -> str | None:
+        """Token folder whose vocabulary another, given by its wildcards, keeps; None = none."""
+        if self.kind(fields["tokenizer"]) != "word" or fields["trained_on"] not in self.texts():
+            return None
+        return paths.TOKENS.format(
+            text=fields["trained_on"], tokenizer=fields["tokenizer"], trained_on=NONE
+        )
 
     def parent(self, fields: Fields, finetuned: bool) -> str | None:
         """Folder of the LM that a stage starts from; None for random weights.
@@ -188,8 +179,17 @@ class Plan:
         yield from (run for run in self.runs() if run.path in paths_of_test)
 
     def members(self, ensemble: str) -> tuple[str, ...]:
-        """Folders of the classifiers that the ensemble in a folder averages."""
-        return self._by_path[ensemble].members
+        """Folders of the classifiers that the ensemble in a folder combines."""
+        return tuple(member.path for member in self._by_path[ensemble].members)
+
+    def combination(self, ensemble: str) -> str:
+        """How the ensemble of this name combines its members."""
+        return self._planner.ensembles[ensemble].combine
+
+    def part(self, experiment: str) -> Plan:
+        """The plan of one experiment alone: its table is the same there."""
+        only = {experiment: self.study.experiments[experiment]}
+        return Plan(replace(self.study, experiments=only, order=()), self.registry)
 
     @cached_property
     def _by_path(self) -> dict[str, Run]:
@@ -202,11 +202,17 @@ class Plan:
     def cells(self, name: str) -> list[PlannedCell]:
         """Rows of an experiment, cell by cell for each dataset and number of labels."""
         experiment = self.study.experiments[name]
-        datasets = experiment.datasets or tuple(self.study.datasets)
-        return [
-            self._cell(name, experiment, cell, dataset, str(n))
-            for dataset, n, cell in product(datasets, experiment.n_labelled, experiment.cells)
-        ]
+        where = f"{self._where}: experiments.{name}"
+        planned = []
+        for dataset in experiment.datasets or tuple(self.study.datasets):
+            check_name(dataset, self.study.datasets, f"{where}: datasets", "dataset")
+            check_folds(dataset, from_json(Folds, self.fold_options(dataset)), experiment.fold)
+            planned += [
+                self._planner.cell(where, experiment, cell, dataset, str(n))
+                for n in experiment.sizes(dataset)
+                for cell in experiment.cells
+            ]
+        return planned
 
     def references(self, name: str) -> dict[str, str]:
         """For each dataset/number of labels, the cell that an experiment compares with."""
@@ -226,168 +232,14 @@ class Plan:
             )
         return found
 
-    # How runs come about
-
     def _runs_and_folds(self) -> Iterator[tuple[Run, str]]:
         for name, experiment in self.study.experiments.items():
             self.references(name)
             for cell in self.cells(name):
                 for part in cell.among or (cell,):
                     for run in part.runs:
-                        yield run, experiment.fold
-                        for member in self._members_of(run):
-                            yield member, experiment.fold
-
-    def _members_of(self, run: Run) -> list[Run]:
-        if run.kind != "ensemble":
-            return []
-        return [
-            self._model(run.variant, run.dataset, tokenizer, direction, run.n_labelled, run.seed)
-            for tokenizer, direction in self._member_kinds(run.fields["ensemble"])
-        ]
-
-    def _member_kinds(self, ensemble: str) -> list[tuple[str, str]]:
-        return [
-            (cell.tokenizer or "word", cell.direction or "fwd")
-            for cell in self.study.ensembles[ensemble]
-        ]
-
-    def _cell(
-        self, name: str, experiment: Experiment, cell: str | Cell, dataset: str, n: str
-    ) -> PlannedCell:
-        where = f"{self._where}: experiments.{name}"
-        check_name(dataset, self.study.datasets, f"{where}: datasets", "dataset")
-        if n != "all" and int(n) < 2:
-            raise UserError(f"{where}: n_labelled must be at least 2, not {n}")
-        check_folds(dataset, from_json(Folds, self.fold_options(dataset)), experiment.fold)
-        cell = Cell(variant=cell) if isinstance(cell, str) else cell
-        if cell.among:
-            if cell.variant or cell.ensemble:
-                raise UserError(f"{where}: a cell with `among` has neither variant nor ensemble")
-            parts = tuple(
-                self._cell(
-                    name,
-                    experiment,
-                    Cell(variant=one, tokenizer=cell.tokenizer, direction=cell.direction),
-                    dataset,
-                    n,
-                )
-                for one in cell.among
-            )
-            first = parts[0]
-            variant = "best-of-" + "+".join(cell.among)
-            return PlannedCell(
-                id="/".join((dataset, variant, first.tokenizer, first.direction, n)),
-                title=cell.title or "Best of " + ", ".join(part.title for part in parts),
-                variant=variant,
-                dataset=dataset,
-                tokenizer=first.tokenizer,
-                direction=first.direction,
-                n_labelled=n,
-                runs=(),
-                among=parts,
-            )
-        if cell.variant is None:
-            raise UserError(f"{where}: a cell needs `variant` or `among`")
-        check_name(cell.variant, self.variants, f"{where}: cells", "variant")
-        runs = self._runs_of(where, experiment, cell, dataset, n)
-        return PlannedCell(
-            id=runs[0].cell,
-            title=cell.title or self._title(experiment, runs[0]),
-            variant=cell.variant,
-            dataset=dataset,
-            tokenizer=runs[0].tokenizer,
-            direction=runs[0].direction,
-            n_labelled=n,
-            runs=tuple(runs),
-        )
-
-    def _runs_of(
-        self, where: str, experiment: Experiment, cell: Cell, dataset: str, n: str
-    ) -> list[Run]:
-        assert cell.variant is not None
-        baseline = self.variants[cell.variant].baseline
-        if baseline is not None:
-            fields = {"dataset": dataset, "baseline": baseline, "n_labelled": n}
-            return [Run("baseline", cell.variant, dataset, "-", "-", n, 0, paths.BASELINE, fields)]
-        seeds = self.study.seeds.runs
-        if cell.ensemble is not None:
-            check_name(cell.ensemble, self.study.ensembles, f"{where}: cells", "ensemble")
-            kinds = self._member_kinds(cell.ensemble)
-            for tokenizer, _ in kinds:
-                check_name(tokenizer, self.tokenizers, f"ensemble {cell.ensemble}", "tokenizer")
-            ensembles = [
-                Run(
-                    "ensemble",
-                    cell.variant,
-                    dataset,
-                    "+".join(dict.fromkeys(tokenizer for tokenizer, _ in kinds)),
-                    "+".join(dict.fromkeys(direction for _, direction in kinds)),
-                    n,
-                    seed,
-                    paths.ENSEMBLE,
-                    {
-                        "dataset": dataset,
-                        "ensemble": cell.ensemble,
-                        "variant": cell.variant,
-                        "n_labelled": n,
-                        "seed": str(seed),
-                    },
-                    tuple(
-                        self._model(cell.variant, dataset, tokenizer, direction, n, seed).path
-                        for tokenizer, direction in kinds
-                    ),
-                )
-                for seed in seeds
-            ]
-            # Where no member varies with the seed there is one ensemble, not one for each seed.
-            return list({run.members: run for run in reversed(ensembles)}.values())[::-1]
-        tokenizer = cell.tokenizer or experiment.tokenizer
-        check_name(tokenizer, self.tokenizers, f"{where}: cells", "tokenizer")
-        direction = cell.direction or experiment.direction
-        models = (
-            self._model(cell.variant, dataset, tokenizer, direction, n, seed) for seed in seeds
-        )
-        return list({run.path: run for run in models}.values())
-
-    def _model(
-        self, variant: str, dataset: str, tokenizer: str, direction: str, n: str, seed: int
-    ) -> Run:
-        names = self._stages[dataset].names[variant]
-        pretrained, finetuned = names["pretrain"] != NONE, names["finetune"] != NONE
-        labelled_only = finetuned and self.variants[variant].finetune_text == "labelled"
-        fields = {
-            **names,
-            "dataset": dataset,
-            "corpus": self.study.datasets[dataset].corpus if pretrained else NONE,
-            "tokenizer": tokenizer,
-            "direction": direction,
-            "n_text": ("labelled" if n == "all" else n) if labelled_only else "all",
-            "n_labelled": n,
-            "pretrain_seed": str(self._seed("pretrain", seed) if pretrained else 0),
-            "finetune_seed": str(self._seed("finetune", seed) if finetuned else 0),
-            "classify_seed": str(self._seed("classify", seed)),
-        }
-        return Run(
-            "model", variant, dataset, tokenizer, direction, n, seed, paths.CLASSIFIER, fields
-        )
-
-    def _seed(self, stage: str, seed: int) -> int:
-        return seed if stage in self.study.seeds.vary else self.study.seeds.runs[0]
-
-    def _title(self, experiment: Experiment, run: Run) -> str:
-        title = self.variants[run.variant].title or run.variant
-        if run.kind == "baseline":
-            return title
-        details = [
-            what
-            for what, usual in (
-                (run.tokenizer, experiment.tokenizer),
-                (run.direction, experiment.direction),
-            )
-            if what != usual
-        ]
-        return ", ".join([title, *details])
+                        for one in (run, *run.members):
+                            yield one, experiment.fold
 
 
 def _options(kind: type[Any], values: Override, where: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ulmfit.config.paths import NONE
 from ulmfit.config.recipes import to_dict
-from ulmfit.config.study import RECIPE_TYPES, STAGES, Override, Registry, Study, Variant
+from ulmfit.config.study import RECIPE_TYPES, STAGES, Override, Preset, Registry, Study, Variant
 from ulmfit.config.validation import check, check_name, merge
 from ulmfit.errors import UserError
 from ulmfit.store.files import canonical_json
@@ -32,10 +32,19 @@ def all_variants(study: Study, registry: Registry) -> dict[str, Variant]:
     return {BASE: Variant(title="ULMFiT"), **registry.variants, **study.variants}
 
 
-def tokenizer_recipes(study: Study) -> dict[str, str]:
+def preset_of(study: Study, registry: Registry) -> Preset:
+    """The reading of the method that the study's recipes differ from; raises UserError."""
+    check_name(study.preset, registry.presets, f"study {study.study}: preset", "preset")
+    return registry.presets[study.preset]
+
+
+def tokenizer_recipes(study: Study, registry: Registry) -> dict[str, str]:
     """Canonical JSON of each tokenizer of the study, by name."""
+    preset = preset_of(study, registry)
     return {
-        name: _canonical("tokenizer", [override], f"study {study.study}: tokenizers.{name}")
+        name: _canonical(
+            "tokenizer", [preset.tokenizer, override], f"study {study.study}: tokenizers.{name}"
+        )
         for name, override in study.recipes.tokenizers.items()
     }
 
@@ -43,12 +52,18 @@ def tokenizer_recipes(study: Study) -> dict[str, str]:
 def stage_recipes(study: Study, registry: Registry, dataset: str) -> StageRecipes:
     """Resolve every known variant on one dataset; each merged recipe is validated.
 
+    The layers of a recipe, each over the one before: defaults of the dataclass, preset, study,
+    dataset, what the preset says of all ablations (every variant but `ulmfit`), variant.
+
     A recipe is named after the variant that brings it: `ulmfit` for the base recipe, else the first
     in alphabetical order, so that reordering the YAML moves no path.
     """
     variants = all_variants(study, registry)
     contents = {
-        stage: {name: _content(study, variants, dataset, name, stage) for name in variants}
+        stage: {
+            name: _content(study, preset_of(study, registry), variants, dataset, name, stage)
+            for name in variants
+        }
         for stage in STAGES
     }
     names: dict[str, dict[str, str]] = {name: {} for name in variants}
@@ -68,25 +83,38 @@ def stage_recipes(study: Study, registry: Registry, dataset: str) -> StageRecipe
 
 
 def _content(
-    study: Study, variants: dict[str, Variant], dataset: str, name: str, stage: str
+    study: Study,
+    preset: Preset,
+    variants: dict[str, Variant],
+    dataset: str,
+    name: str,
+    stage: str,
 ) -> str | None:
     """Canonical JSON of a variant's recipe of one stage; None where the stage is left out."""
-    variant = variants[name]
     where = f"study {study.study}: variant {name}"
-    own = getattr(variant, stage)
-    if _points(variant, stage):
+    own = getattr(variants[name], stage)
+    owner = name
+    if _points(variants[name], stage):
         check_name(own, variants, f"{where}: {stage}", "variant")
-        if _points(variants[own], stage):
+        owner = own
+        if _points(variants[owner], stage):
             raise UserError(f"{where}: {stage} points to {own}, which points to another variant")
-        own = getattr(variants[own], stage)
+        own = getattr(variants[owner], stage)
     if own == NONE:
         if stage == "classify":
             raise UserError(f"{where}: classify cannot be 'none'")
         return None
-    base = [{"architecture": study.recipes.architecture}, getattr(study.recipes, stage)]
+    layers = [
+        {"architecture": preset.architecture},
+        getattr(preset, stage),
+        {"architecture": study.recipes.architecture},
+        getattr(study.recipes, stage),
+    ]
     if stage != "pretrain":
-        base.append(study.datasets[dataset].recipes.get(stage, {}))  # type: ignore[call-overload]
-    return _canonical(stage, [*base, own or {}], f"{where}: {stage}")
+        layers.append(study.datasets[dataset].recipes.get(stage, {}))  # type: ignore[call-overload]
+    if owner != BASE:
+        layers.append(preset.ablations.get(stage, {}))  # type: ignore[call-overload]
+    return _canonical(stage, [*layers, own or {}], f"{where}: {stage}")
 
 
 def _points(variant: Variant, stage: str) -> bool:

@@ -13,6 +13,9 @@ from ulmfit.config.recipes import Classifier, LanguageModel, Tokenizer, key
 Override = dict[str, Any]
 """Part of a recipe, as nested keys; what it leaves out comes from the recipe it is laid over."""
 
+Sizes = tuple[int | Literal["all"], ...]
+"""Numbers of labelled documents."""
+
 
 @dataclass(frozen=True)
 class SourceFile:
@@ -79,7 +82,7 @@ class Seeds:
 
 @dataclass(frozen=True)
 class Recipes:
-    """The study's base recipes, as differences from the defaults: what `ulmfit` means here."""
+    """The study's base recipes, as differences from its preset: what `ulmfit` means here."""
 
     tokenizers: dict[str, Override] = field(
         default_factory=lambda: {"word": {"kind": "word"}, "subword": {"kind": "subword"}},
@@ -112,11 +115,20 @@ class Variant:
     pretrain: str | Override | None = key(None, "Pretraining; not given = as `ulmfit`.")
     finetune: str | Override | None = key(None, "LM fine-tuning; not given = as `ulmfit`.")
     classify: str | Override | None = key(None, "Classifier; not given = as `ulmfit`.")
-    finetune_text: Literal["all", "labelled"] = key(
-        "all", "Text of LM fine-tuning: all training text, or that of the labelled documents only."
+    finetune_text: Literal["all", "labelled", "with-test"] | None = key(
+        None,
+        "Text of LM fine-tuning: all training text, that of the labelled documents only, or all "
+        "training text and that of the test documents (never their labels); not given = the "
+        "preset's.",
     )
-    baseline: Literal["tfidf"] | None = key(
-        None, "A baseline that is no language model: `tfidf`, with logistic regression."
+    vocabulary: Literal["text", "pretrained"] = key(
+        "text",
+        "Words: the vocabulary of the text that LM fine-tuning reads, or the pretrained one kept.",
+    )
+    baseline: Literal["tfidf", "nb-svm"] | None = key(
+        None,
+        "A baseline that is no language model: `tfidf`, logistic regression on TF-IDF; `nb-svm`, "
+        "a support vector machine on naive Bayes features.",
     )
 
 
@@ -127,7 +139,7 @@ class Cell:
     variant: str | None = key(None, "Variant of the row.")
     tokenizer: str | None = key(None, "Tokenizer; not given = the experiment's.")
     direction: Literal["fwd", "bwd"] | None = key(None, "Direction; not given = the experiment's.")
-    ensemble: str | None = key(None, "Ensemble over tokenizers and directions of the variant.")
+    ensemble: str | None = key(None, "Ensemble of the variant's readings.")
     among: tuple[str, ...] = key(
         (), "Variants; the row shows the one with the lowest mean error on the select fold."
     )
@@ -135,25 +147,71 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """A set of runs that makes one table and one figure."""
+class Member:
+    """A member of an ensemble; what it leaves out is that of the row that shows the ensemble."""
 
-    title: str = field(metadata={"description": "Heading."})
-    cells: tuple[str | Cell, ...] = field(
-        metadata={"description": "Rows; a plain name is a variant.", "min_length": 1}
+    variant: str | None = key(None, "Variant.")
+    tokenizer: str | None = key(None, "Tokenizer.")
+    direction: Literal["fwd", "bwd"] | None = key(None, "Direction.")
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Several classifiers on the same documents, joined by document id (ulmfit.md section 4)."""
+
+    members: tuple[Member, ...] = field(
+        metadata={"description": "Its classifiers, those of one seed together.", "min_length": 2}
+    )
+    combine: Literal["mean", "logits", "weighted", "vote"] = key(
+        "mean",
+        "Mean of the probabilities; mean of the logits; mean with weights fitted on the select "
+        "fold; majority vote.",
+    )
+
+
+_FOUR = tuple(Member(tokenizer=t, direction=d) for t in ("word", "subword") for d in ("fwd", "bwd"))
+ENSEMBLES: dict[str, Ensemble] = {
+    "fwd+bwd": Ensemble((Member(direction="fwd"), Member(direction="bwd"))),
+    "word+subword": Ensemble((Member(tokenizer="word"), Member(tokenizer="subword"))),
+    "four-way": Ensemble(_FOUR),
+    "four-way-logits": Ensemble(_FOUR, "logits"),
+    "four-way-weighted": Ensemble(_FOUR, "weighted"),
+    "four-way-vote": Ensemble(_FOUR, "vote"),
+}
+"""Ensembles that every study knows."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A set of runs that makes one table and one figure.
+
+    A study lays what it says over the experiment of the same name in `config/experiments.yaml`.
+    """
+
+    title: str = key("", "Heading.")
+    cells: tuple[str | Cell, ...] = key((), "Rows; a plain name is a variant.")
+    aliases: tuple[str, ...] = key(
+        (), "Other names of the target that makes its table, such as `table-7`."
     )
     caption: str = key("", "What the table shows.")
     datasets: tuple[str, ...] = key((), "Datasets; empty = all of the study.")
-    n_labelled: tuple[int | Literal["all"], ...] = key(
-        ("all",), "Numbers of labelled documents.", min_length=1
+    n_labelled: Sizes | dict[str, Sizes] = key(
+        ("all",), "Numbers of labelled documents, perhaps by dataset."
     )
     tokenizer: str = key("word", "Tokenizer of the cells that name none.")
     direction: Literal["fwd", "bwd"] = key("fwd", "Direction of the cells that name none.")
     reference: str | None = key("ulmfit", "Variant that the others are compared with; null = none.")
-    fold: Literal["report", "test"] = key(
-        "report", "Fold that the table shows; `test` unseals the test fold for these runs."
+    fold: Literal["report", "test", "select"] = key(
+        "report",
+        "Fold that the table shows; `test` unseals the test fold for these runs, `select` needs a "
+        "preset with `one_fold`.",
     )
-    published: str | None = key(None, "Table of config/published.yaml shown beside ours.")
+    published: tuple[str, ...] = key((), "Tables of config/published.yaml shown beside ours.")
+
+    def sizes(self, dataset: str) -> Sizes:
+        """Numbers of labelled documents on a dataset; none if only others are named."""
+        sizes = self.n_labelled
+        return sizes.get(dataset, ()) if isinstance(sizes, dict) else sizes
 
 
 @dataclass(frozen=True)
@@ -167,7 +225,15 @@ class Study:
         }
     )
     datasets: dict[str, UsedDataset] = field(metadata={"description": "Datasets used, by name."})
-    experiments: dict[str, Experiment] = field(metadata={"description": "Experiments, by name."})
+    experiments: dict[str, Experiment] = field(
+        metadata={
+            "description": "Experiments, by name: those of config/experiments.yaml with what "
+            "differs (`{}` = nothing), or your own."
+        }
+    )
+    preset: str = key(
+        "paper", "Reading of the method, of config/presets.yaml, that the recipes differ from."
+    )
     order: tuple[str, ...] = key(
         (), "Experiments in the order of the report; those not named follow by name."
     )
@@ -184,12 +250,13 @@ class Study:
     recipes: Recipes = field(
         default_factory=Recipes, metadata={"description": "Base recipes of the stages."}
     )
-    ensembles: dict[str, tuple[Cell, ...]] = field(
-        default_factory=lambda: {
-            "fwd+bwd": (Cell(direction="fwd"), Cell(direction="bwd")),
-            "word+subword": (Cell(tokenizer="word"), Cell(tokenizer="subword")),
+    ensembles: dict[str, Ensemble] = field(
+        default_factory=dict,
+        metadata={
+            "description": "Ensembles of this study, beside and over "
+            + ", ".join(f"`{name}`" for name in ENSEMBLES)
+            + "."
         },
-        metadata={"description": "Ensembles: members by tokenizer and direction."},
     )
     variants: dict[str, Variant] = field(
         default_factory=dict,
@@ -198,12 +265,46 @@ class Study:
 
 
 @dataclass(frozen=True)
+class Preset:
+    """A reading of the method: recipes that a study's own are laid over (ulmfit.md section 10)."""
+
+    title: str = key("", "Name in the report; empty = the key.")
+    description: str = key("", "Whose reading it is.")
+    tokenizer: Override = field(
+        default_factory=dict, metadata={"description": "Laid under every tokenizer."}
+    )
+    architecture: Override = field(
+        default_factory=dict, metadata={"description": "Sizes of the model, in all its stages."}
+    )
+    pretrain: Override = field(
+        default_factory=dict, metadata={"description": "Language-model pretraining."}
+    )
+    finetune: Override = field(
+        default_factory=dict, metadata={"description": "Language-model fine-tuning."}
+    )
+    classify: Override = field(
+        default_factory=dict, metadata={"description": "Classifier fine-tuning."}
+    )
+    ablations: dict[Literal["pretrain", "finetune", "classify"], Override] = field(
+        default_factory=dict,
+        metadata={"description": "Laid under every variant but `ulmfit`."},
+    )
+    finetune_text: Literal["all", "labelled", "with-test"] = key(
+        "all", "Text of LM fine-tuning of the variants that name none."
+    )
+    one_fold: bool = key(
+        False, "Whether an experiment may show the fold that chose its epochs (`fold: select`)."
+    )
+
+
+@dataclass(frozen=True)
 class Registry:
-    """The registries beside the studies: config/{datasets,variants,published}.yaml."""
+    """The registries beside the studies: config/{datasets,variants,presets,published}.yaml."""
 
     corpora: dict[str, Text]
     datasets: dict[str, Text]
     variants: dict[str, Variant]
+    presets: dict[str, Preset]
     published: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import ulmfit
 from ulmfit.errors import UserError
+from ulmfit.evaluate.ensembles import combine, fit_weights
 from ulmfit.evaluate.metrics import compute_metrics
 from ulmfit.evaluate.predictions import (
     Predictions,
@@ -33,12 +34,16 @@ def score(
     metrics: Path,
     cards: Sequence[Path],
     ledger: Path | None = None,
+    rule: str = "mean",
+    fitted: Path | None = None,
 ) -> None:
     """Write ``predictions.parquet`` and ``metrics.json`` of one model or one ensemble.
 
     ``probabilities`` and ``cards`` name the members, in the same order; they are joined on document
-    ids, never on positions. An ensemble predicts the mean of its members' probabilities (paper
-    section 3.3). Classes are the sorted label names of ``documents``. ``ledger`` counts the
+    ids, never on positions. ``rule`` says how an ensemble combines them
+    (:func:`ulmfit.evaluate.ensembles.combine`). The weights of ``weighted`` are fitted on the fold
+    select of the members or, on the test fold, read from ``fitted``, the ``metrics.json`` of the
+    same ensemble on the other folds. Classes are the sorted label names of ``documents``. ``ledger`` counts the
     evaluations of the sealed test fold, see :func:`count_evaluation`; it is given exactly when the
     probabilities are of that fold.
 
@@ -52,8 +57,10 @@ def score(
     labels = read_labels(documents)
     classes = tuple(sorted({label for label in labels.values() if label is not None}))
     document, fold, members = _join([_read_member(path, len(classes)) for path in probabilities])
-    probability = members.mean(axis=0, dtype=np.float64).astype(np.float32)
     label = _labels_of(document, labels, classes, documents)
+    weights = _weights(members, fold, label, fitted) if rule == "weighted" else None
+    shares = np.full(len(members), 1 / len(members)) if weights is None else weights
+    probability = combine(members.astype(np.float64), rule, shares).astype(np.float32)
     trained = [read_json(path) for path in cards]
     write_scored(
         Predictions(document, fold, label, probability, classes),
@@ -66,8 +73,27 @@ def score(
             "training": trained[0] if len(trained) == 1 else None,
             "member_cards": trained if len(trained) > 1 else [],
             "members": [path.as_posix() for path in probabilities],
+            **({"combine": rule} if len(trained) > 1 else {}),
+            **({} if weights is None else {"member_weights": weights.tolist()}),
         },
     )
+
+
+def _weights(
+    members: NDArray[np.float32],
+    fold: NDArray[np.str_],
+    label: NDArray[np.intp],
+    fitted: Path | None,
+) -> NDArray[np.float64]:
+    if fitted is not None:
+        weights = np.array(read_json(fitted).get("member_weights", ()), dtype=np.float64)
+        if len(weights) != len(members):
+            raise UserError(f"{fitted}: {len(weights)} weights for {len(members)} members")
+        return weights
+    select = fold == "select"
+    if not select.any():
+        raise UserError("no document of the fold select, on which weights are fitted")
+    return fit_weights(members[:, select].astype(np.float64), label[select])
 
 
 def write_scored(

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from ulmfit.store.files import atomic, read_json, write_json, write_text
 
 UNKNOWN, PADDING = 0, 1
 FOLDS = ("fit", "select", "report", "test", "unlabelled")
+
+NText = int | Literal["all", "labelled", "with-test"]
+"""Which text a language model reads: see :func:`language_model_text`."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,30 @@ class TokenStore:
         return ids[::-1] if direction == "bwd" else ids
 
 
+def language_model_text(
+    fold: NDArray[np.str_], rank: NDArray[np.int32], n_text: NText
+) -> NDArray[np.bool_]:
+    """Whether a language model reads the text of each document, (documents,).
+
+    ``all``: of the folds fit and unlabelled; ``with-test``: of the fold test too, a named switch
+    (ulmfit.md 7.1); ``labelled``: of fold fit; a number: the first of the nested order of fold fit
+    (UserError if it has fewer).
+    """
+    if n_text == "all":
+        return np.isin(fold, ("fit", "unlabelled"))
+    if n_text == "with-test":
+        return np.isin(fold, ("fit", "unlabelled", "test"))
+    read = fold == "fit"
+    if n_text != "labelled":
+        read &= (rank >= 0) & (rank < n_text)
+        if (found := int(read.sum())) < n_text:
+            raise UserError(
+                f"text of {n_text} labelled documents asked for and {found} in fold fit: "
+                "lower n_labelled"
+            )
+    return np.asarray(read)
+
+
 def write_tokens(folder: Path | str, store: TokenStore, facts: dict[str, Any]) -> None:
     """Write a token folder; ``facts`` joins the class names and counts in ``tokens.json``."""
     folder = Path(folder)
@@ -97,6 +124,15 @@ def write_tokens(folder: Path | str, store: TokenStore, facts: dict[str, Any]) -
     )
 
 
+def read_vocabulary(path: Path) -> tuple[str, ...]:
+    """The tokens of a vocabulary.txt, by id; raises UserError if it cannot be read."""
+    try:
+        # split("\n"), not splitlines(): a token may hold U+2028 or another Unicode line break.
+        return tuple(path.read_bytes().decode("utf-8").split("\n")[:-1])
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}): delete it, run again") from error
+
+
 def read_tokens(folder: Path | str) -> TokenStore:
     """Open a token folder, ids memory-mapped; raises UserError if a file is missing or damaged."""
     folder = Path(folder)
@@ -105,9 +141,7 @@ def read_tokens(folder: Path | str) -> TokenStore:
         ids = np.load(folder / "ids.npy", mmap_mode="r", allow_pickle=False)
         with np.load(folder / "documents.npz", allow_pickle=False) as arrays:
             columns = {name: arrays[name] for name in arrays.files}
-        # split("\n"), not splitlines(): a token may hold U+2028 or another Unicode line break.
-        text = (folder / "vocabulary.txt").read_bytes().decode("utf-8")
-        vocabulary = tuple(text.split("\n")[:-1])
+        vocabulary = read_vocabulary(folder / "vocabulary.txt")
         store = TokenStore(
             ids=ids, vocabulary=vocabulary, classes=tuple(facts["classes"]), **columns
         )

@@ -15,16 +15,21 @@ from ulmfit.config.recipes import Tokenizer, from_json
 from ulmfit.errors import UserError
 from ulmfit.store.files import sha256
 from ulmfit.store.progress import progress
-from ulmfit.store.tokens import FOLDS, UNKNOWN, TokenStore, write_tokens
+from ulmfit.store.tokens import (
+    FOLDS,
+    UNKNOWN,
+    NText,
+    TokenStore,
+    language_model_text,
+    read_vocabulary,
+    write_tokens,
+)
 from ulmfit.text.corpus import CHUNK, Corpus, read_corpus
 from ulmfit.text.encoding import Rows, ordered_map, processes_for
 from ulmfit.text.rules import DEFAULT_RULES, apply_rules, rule_set
 from ulmfit.text.subwords import SubwordTokenizer, train_pieces
 from ulmfit.text.tokenizers import TokenizerFile, read_tokenizer, write_tokenizer
 from ulmfit.text.vocabulary import build_vocabulary, numericalise
-
-LM_FOLDS = ("fit", "unlabelled")
-"""Folds whose text trains the language model, and so makes the word vocabulary."""
 
 TRAINING_CHARACTERS = 32_000_000
 """Most text that SentencePiece learns from; its memory and time grow with the text."""
@@ -59,9 +64,18 @@ def make_tokenizer(
 
 
 def make_tokens(
-    tokenizer: Path, documents: Path, folds: Path, output: Path, threads: int
+    tokenizer: Path,
+    documents: Path,
+    folds: Path,
+    output: Path,
+    threads: int,
+    n_text: NText = "all",
+    vocabulary: Path | None = None,
 ) -> TokenStore:
     """Write the token folder ``output`` of all documents that are in a fold, in file order.
+
+    Words: the vocabulary is made of the text that ``n_text`` names, see
+    :func:`ulmfit.store.tokens.language_model_text`, or is that of the file ``vocabulary``.
 
     Raises UserError if a document has no text, or no document is there to make a vocabulary of.
     """
@@ -71,23 +85,27 @@ def make_tokens(
     chunks, lengths, types = _encode(file, corpus, documents, threads)
     if types is None:
         assert file.model is not None
-        vocabulary = SubwordTokenizer(file.model, file.rules).vocabulary
-        table = np.arange(len(vocabulary), dtype=np.min_scalar_type(len(vocabulary) - 1))
+        entries = SubwordTokenizer(file.model, file.rules).vocabulary
+        table = np.arange(len(entries), dtype=np.min_scalar_type(len(entries) - 1))
     else:
-        counts = _counts(chunks, lengths, np.isin(corpus.fold, LM_FOLDS), len(types))
-        if not counts.any():
-            raise UserError(
-                f"{folds}: no document in the folds {' and '.join(LM_FOLDS)}, "
-                "so there is no text to make a vocabulary of"
+        if vocabulary is None:
+            read = language_model_text(corpus.fold, corpus.rank, n_text)
+            counts = _counts(chunks, lengths, read, len(types))
+            if not counts.any():
+                raise UserError(
+                    f"{folds}: no document in the folds fit and unlabelled, "
+                    "so there is no text to make a vocabulary of"
+                )
+            entries = build_vocabulary(
+                types,
+                counts,
+                specials=rule_set(file.rules).specials,
+                max_vocab=file.recipe.max_vocab,
+                min_freq=file.recipe.min_freq,
             )
-        vocabulary = build_vocabulary(
-            types,
-            counts,
-            specials=rule_set(file.rules).specials,
-            max_vocab=file.recipe.max_vocab,
-            min_freq=file.recipe.min_freq,
-        )
-        table = numericalise(types, vocabulary)
+        else:
+            entries = read_vocabulary(vocabulary)
+        table = numericalise(types, entries)
     for i, chunk in enumerate(chunks):  # in place, so that the wide ids go as the narrow ones come
         chunks[i] = table[chunk]
     store = TokenStore(
@@ -97,7 +115,7 @@ def make_tokens(
         fold=corpus.fold,
         label=corpus.label,
         rank=corpus.rank,
-        vocabulary=vocabulary,
+        vocabulary=entries,
         classes=corpus.classes,
     )
     facts = {

@@ -20,7 +20,7 @@ from ulmfit.model.groups import language_model_groups
 from ulmfit.model.language_model import LanguageModel
 from ulmfit.schedule.freezing import stretch
 from ulmfit.store.progress import progress
-from ulmfit.store.tokens import TokenStore, read_tokens
+from ulmfit.store.tokens import NText, language_model_text, read_tokens
 from ulmfit.train import weights
 from ulmfit.train.batches import concatenate, stream_count, streams
 from ulmfit.train.card import Meter, card
@@ -30,9 +30,6 @@ from ulmfit.train.losses import Losses
 from ulmfit.train.optimizer import GroupOptimizer
 
 EVALUATION_STREAMS = 64
-
-NText = int | Literal["all", "labelled"]
-"""Which text a language model reads: see :func:`training_documents`."""
 
 
 def train_language_model(
@@ -47,16 +44,16 @@ def train_language_model(
     n_text: NText = "all",
     device: str = "auto",
 ) -> None:
-    """Train on the folds fit and unlabelled of a token folder, validate on fold select.
+    """Train on a token folder, validate on its fold select.
 
     ``initial`` are the weights to start from, their vocabulary transferred (None: random).
-    ``n_text`` restricts the text to the first n documents of the nested order of the fit fold.
+    ``n_text`` says which documents are read (:func:`ulmfit.store.tokens.language_model_text`).
     Writes ``output`` with card.json and vocabulary.txt beside it, and ``history``; nothing if the
     loss stops being finite (UserError).
     """
     recipe = from_json(Recipe, recipe_json)
     store = read_tokens(tokens)
-    documents = training_documents(store, n_text)
+    documents = np.flatnonzero(language_model_text(store.fold, store.rank, n_text))
     validation = concatenate(store, store.of_fold("select").tolist(), direction)
     size = int(store.lengths[documents].sum())
     if min(size, len(validation)) < 2:
@@ -146,25 +143,6 @@ def _train(
             wall_s=time.perf_counter() - begin,
         )
     return epochs
-
-
-def training_documents(store: TokenStore, n_text: NText) -> NDArray[np.intp]:
-    """Indices of the documents whose text is trained on.
-
-    ``all``: of the folds fit and unlabelled; ``labelled``: of fold fit; a number: the first of the
-    nested order of fold fit (UserError if it has fewer).
-    """
-    if n_text == "all":
-        return store.of_fold(("fit", "unlabelled"))
-    if n_text == "labelled":
-        return store.of_fold("fit")
-    documents = store.of_fold("fit", n_text)
-    if len(documents) < n_text:
-        raise UserError(
-            f"text of {n_text} labelled documents asked for and {len(documents)} in fold fit: "
-            "lower n_labelled"
-        )
-    return documents
 
 
 def windows(

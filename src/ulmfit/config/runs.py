@@ -1,0 +1,54 @@
+"""What an experiment consists of: runs, each in a folder of its own, and rows of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Fields = Mapping[str, str]
+"""Wildcards of a path pattern."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained and scored model, ensemble or baseline."""
+
+    kind: str
+    variant: str
+    dataset: str
+    tokenizer: str
+    direction: str
+    n_labelled: str
+    seed: int
+    pattern: str
+    fields: Fields
+    members: tuple[Run, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """Folder of the run, relative to the results of the study."""
+        return self.pattern.format(**self.fields)
+
+    @property
+    def cell(self) -> str:
+        """Name of the table cell: a run without its seed."""
+        # Ensembles of the same members may combine them differently.
+        what = (self.fields["ensemble"],) if self.kind == "ensemble" else ()
+        return "/".join(
+            (self.dataset, self.variant, self.tokenizer, self.direction, self.n_labelled, *what)
+        )
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A row of a table: its runs, or the cells among which the select fold decides."""
+
+    id: str
+    title: str
+    variant: str
+    dataset: str
+    tokenizer: str
+    direction: str
+    n_labelled: str
+    runs: tuple[Run, ...]
+    among: tuple[PlannedCell, ...] = ()
