@@ -19,7 +19,7 @@ import pandas as pd
 
 from ulmfit.config.manifest import manifest
 from ulmfit.config.plan import Plan
-from ulmfit.config.study import Registry, Study, Text, Variant
+from ulmfit.config.study import Preset, Registry, Study, Text, Variant
 from ulmfit.config.validation import check
 from ulmfit.evaluate.metrics import compute_metrics
 from ulmfit.evaluate.tables import make_tables
@@ -37,7 +37,7 @@ STUDY = {
             "title": "Ablation",
             "caption": "Invented errors on 2,000 labels.",
             "n_labelled": [2000],
-            "published": "table-7",
+            "published": ["table-7"],
             "cells": [
                 "ulmfit",
                 "no-pretraining",
@@ -136,6 +136,7 @@ def planned(seeds: int) -> dict[str, Any]:
             )
         },
         variants=check(dict[str, Variant], VARIANTS, "variants"),
+        presets={"paper": Preset()},
         published=PUBLISHED,
     )
     order = list(STUDY["experiments"])

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from ulmfit.config.plan import Plan
-from ulmfit.config.study import Registry, Study, Text, Variant
+from ulmfit.config.study import Preset, Registry, Study, Text, Variant
 from ulmfit.config.validation import check
 
 STUDY = {
@@ -28,6 +28,7 @@ VARIANTS = {
     "from-scratch": {"pretrain": "none", "finetune": "none", "classify": "full"},
     "tfidf": {"baseline": "tfidf"},
 }
+PRESETS = {"paper": {}}
 
 
 @pytest.fixture
@@ -44,12 +45,13 @@ def variants():
 def make_plan():
     """Build a plan from the values above, or from changed ones."""
 
-    def build(study=STUDY, variants=VARIANTS):
+    def build(study=STUDY, variants=VARIANTS, presets=PRESETS):
         registry = Registry(
             corpora={"wiki": Text(source="docstrings-prose")},
             datasets={"reviews": Text(source="docstrings-sections", folds={"report": 0.2})},
             variants=check(dict[str, Variant], variants, "variants.yaml"),
-            published={"table-7": {"reviews": {"full": 6.87}}},
+            presets=check(dict[str, Preset], presets, "presets.yaml"),
+            published={"table-7": {"reviews": {"full": 6.87, "CoVe": 8.2}}},
         )
         return Plan(check(Study, study, "demo.yaml"), registry)
 

@@ -82,7 +82,10 @@ def test_an_ensemble_brings_its_members(make_plan, study):
     ensembles = [run for run in plan.runs() if run.kind == "ensemble"]
     paths = {run.path for run in plan.runs()}
     assert [(run.tokenizer, run.direction) for run in ensembles] == [("word", "fwd+bwd")] * 2
-    assert all(len(run.members) == 2 and set(run.members) <= paths for run in ensembles)
+    assert all(
+        len(run.members) == 2 and {member.path for member in run.members} <= paths
+        for run in ensembles
+    )
 
 
 def test_only_experiments_on_the_test_fold_unseal_it(make_plan, study):
@@ -107,7 +110,7 @@ def test_labelled_only_text_is_fine_tuned_for_each_number_of_labels(make_plan, s
 
 def test_the_manifest_is_plain_data_and_complete(make_plan, study):
     study["experiments"]["main"] |= {
-        "published": "table-7",
+        "published": ["table-7"],
         "cells": ["ulmfit", "full", {"among": ["full", "from-scratch"]}, "tfidf"],
     }
     made = json.loads(json.dumps(manifest(make_plan(study))))

@@ -10,7 +10,7 @@ from ulmfit.config.checks import check_files
 from ulmfit.config.files import digests, places, published_forms
 from ulmfit.config.manifest import manifest
 from ulmfit.config.plan import Plan
-from ulmfit.config.study import Registry, SourceFile, Study, Text
+from ulmfit.config.study import Preset, Registry, SourceFile, Study, Text
 from ulmfit.config.validation import check
 from ulmfit.errors import UserError
 from ulmfit.studies import load_registry, plan_of, plan_values
@@ -65,6 +65,7 @@ def plan(data_mirror=None, **files):
         corpora={"wiki": Text(source="docstrings-prose")},
         datasets={"trec": text(**files)},
         variants=load_registry(CONFIG).variants,
+        presets={"paper": Preset()},
     )
     return Plan(check(Study, study, "demo.yaml"), registry)
 

@@ -26,7 +26,8 @@ stops with its file, its place and the nearest valid name. `schema.json` serves 
 
 A recipe is written as differences. Over the defaults below lie, each over the one before: what the
 study's preset says, the study's `recipes`, what its dataset says, what the preset says of all
-ablations (every variant but `ulmfit`), and what the variant says. Equal recipes are one job, whoever asks for them.
+ablations (every variant but `ulmfit`), and what the variant says. Equal recipes are one job,
+whoever asks for them.
 Changing a value reruns the stages that read it and all that follow; reordering keys reruns nothing.
 
 Each experiment of a study is a target that makes its table and figure alone, and trains only what

@@ -64,7 +64,7 @@ def fit_weights(members: Members, label: NDArray[np.intp]) -> NDArray[np.float64
         constraints={
             "type": "eq",
             "fun": lambda weights: weights.sum() - 1,
-            "jac": lambda weights: np.ones(count),
+            "jac": lambda _: np.ones(count),
         },
     ).x.clip(0, 1)
     if not np.isfinite(found).all() or found.sum() == 0:

@@ -43,9 +43,9 @@ def score(
     ids, never on positions. ``rule`` says how an ensemble combines them
     (:func:`ulmfit.evaluate.ensembles.combine`). The weights of ``weighted`` are fitted on the fold
     select of the members or, on the test fold, read from ``fitted``, the ``metrics.json`` of the
-    same ensemble on the other folds. Classes are the sorted label names of ``documents``. ``ledger`` counts the
-    evaluations of the sealed test fold, see :func:`count_evaluation`; it is given exactly when the
-    probabilities are of that fold.
+    same ensemble on the other folds. Classes are the sorted label names of ``documents``.
+    ``ledger`` counts the evaluations of the sealed test fold, see :func:`count_evaluation`; it is
+    given exactly when the probabilities are of that fold.
 
     Raises UserError where members cover different documents, where a document has no label, where
     the classes do not fit, and where the test fold comes without ledger or a ledger without it.
