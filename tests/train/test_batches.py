@@ -96,7 +96,7 @@ def test_evaluation_batches_hold_every_document_once_longest_first(sizes, batch_
 @pytest.mark.parametrize("direction", ["fwd", "bwd"])
 def test_padding_comes_after_the_text(direction):
     store = planted_store()
-    ids, sizes = pad(store, [0, 5, 9], direction)
+    ids, sizes = pad(store, [0, 5, 9], direction, "masked")
     for column, index in enumerate([0, 5, 9]):
         text = store.read(index, direction).tolist()
         assert sizes[column] == len(text)
@@ -107,5 +107,5 @@ def test_padding_comes_after_the_text(direction):
 def test_an_empty_document_is_one_padding_token():
     store = planted_store()
     store.offsets[1] = 0
-    ids, sizes = pad(store, [0], "fwd")
+    ids, sizes = pad(store, [0], "fwd", "masked")
     assert (ids.tolist(), sizes.tolist()) == ([[PADDING]], [1])

@@ -93,9 +93,7 @@ def test_a_gpu_gives_the_losses_and_gradients_of_the_cpu():
         with compute(device, threads=1, seed=0) as where:
             torch.manual_seed(0)
             lm = LanguageModel(300, sizes, plain)
-            recipe = Classifier(
-                architecture=sizes, dropouts=plain, head_dropout=0, hidden_dropout=0, bptt=16
-            )
+            recipe = Classifier(architecture=sizes, dropouts=plain, head_dropouts=(0, 0), bptt=16)
             classifier = PoolingClassifier(300, 3, recipe)
             lm.to(where.device)
             classifier.to(where.device)

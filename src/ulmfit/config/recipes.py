@@ -13,6 +13,8 @@ import json
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar, get_type_hints
 
+from ulmfit.errors import UserError
+
 Recipe = TypeVar("Recipe")
 
 
@@ -99,7 +101,16 @@ class LanguageModel:
     epochs: int = key(15, "Passes over the training text.", ge=1)
     batch_size: int = key(64, "Parallel streams of text.", ge=1)
     bptt: int = key(70, "Time steps of truncated backpropagation.", ge=1)
+    softmax: Literal["exact", "sampled"] = key(
+        "exact",
+        "Training loss over all words, or over the target and some sampled words, whose training "
+        "loss cannot be compared; validation is over all words always.",
+    )
+    negatives: int = key(15000, "Sampled softmax: words sampled for each update.", ge=1)
     ar: float = key(2.0, "Activation regularisation (alpha).", ge=0)
+    ar_on: Literal["dropped", "raw"] = key(
+        "dropped", "Activation regularisation of the output after output dropout, or before it."
+    )
     tar: float = key(1.0, "Temporal activation regularisation (beta).", ge=0)
     min_steps: int = key(1, "Fewest updates; epochs are multiplied until they are reached.", ge=1)
     precision: Literal["fp32"] = key("fp32", "Arithmetic of the training.")
@@ -114,12 +125,22 @@ class Classifier:
 
     architecture: Architecture = key(Architecture(), "Sizes of the encoder.")
     dropouts: Dropouts = key(CLASSIFIER_DROPOUTS, "Dropouts of the encoder during training.")
-    head_hidden: int = key(50, "Hidden size of the head.", ge=1)
-    head_dropout: float = key(
-        0.4, "Dropout on the pooled features; `dropouts.multiplier` applies.", ge=0, lt=1
+    dropout_masks: Literal["document", "chunk"] = key(
+        "document", "Encoder dropouts are drawn once a document, or anew for each chunk."
     )
-    hidden_dropout: float = key(
-        0.1, "Dropout before the output layer; never multiplied.", ge=0, lt=1
+    pooling: Literal["concat", "last", "max", "mean"] = key(
+        "concat", "Outputs that the head sees: last, maximum and mean, or one of them."
+    )
+    padding: Literal["masked", "unmasked"] = key(
+        "masked",
+        "Padding reaches neither encoder nor pooling; or (2018) it stands before the text up to "
+        "the longest document of the batch and counts like text.",
+    )
+    head_sizes: tuple[int, ...] = key((50,), "Sizes of the head's hidden layers, >= 1; may be [].")
+    head_dropouts: tuple[float, ...] = key(
+        (0.4, 0.1),
+        "Dropouts before each linear layer of the head, >= 0 and < 1, so one more than "
+        "`head_sizes`; `dropouts.multiplier` applies to all but the last.",
     )
     optimizer: Optimizer = key(Optimizer(lr=0.01, clip=0.25), "Optimizer.")
     schedule: Schedule = key(Schedule(), "Learning-rate schedule.")
@@ -133,8 +154,18 @@ class Classifier:
     max_seq: int = key(
         1400, "Last tokens of a document that receive gradients and are pooled.", ge=1
     )
-    ar: float = key(2.0, "Activation regularisation (alpha), over real tokens.", ge=0)
-    tar: float = key(1.0, "Temporal activation regularisation (beta), over real tokens.", ge=0)
+    chunk_rule: Literal["strict", "inclusive"] = key(
+        "strict",
+        "A chunk is kept if it starts less than `max_seq` before the end, or exactly there too.",
+    )
+    label_smoothing: float = key(
+        0.0, "Share of each target spread over all classes; 0 = off.", ge=0, le=1
+    )
+    class_weights: Literal["none", "balanced"] = key(
+        "none", "Documents count alike in the training loss, or each class as much as any other."
+    )
+    ar: float = key(2.0, "Activation regularisation (alpha), over what is pooled.", ge=0)
+    tar: float = key(1.0, "Temporal activation regularisation (beta), over what is pooled.", ge=0)
     early_stopping: bool = key(
         False, "Restore the weights of the epoch with the lowest error on the select fold."
     )
@@ -148,6 +179,21 @@ class Classifier:
         1, "CPU threads; part of the recipe because results depend on it.", ge=1
     )
 
+    def __post_init__(self) -> None:
+        """Raise UserError unless the lists of the head fit together and hold possible values."""
+        sizes, dropouts = list(self.head_sizes), list(self.head_dropouts)
+        if min(sizes, default=1) < 1:
+            raise UserError(f"head_sizes: sizes must be at least 1, not {sizes}")
+        if len(dropouts) != len(sizes) + 1:
+            raise UserError(
+                f"head_dropouts: {len(sizes)} head_sizes need {len(sizes) + 1} dropouts, "
+                f"not {dropouts}"
+            )
+        if not all(0 <= rate < 1 for rate in dropouts):
+            raise UserError(
+                f"head_dropouts: dropouts must be at least 0 and less than 1, not {dropouts}"
+            )
+
 
 def from_json(kind: type[Recipe], text: str) -> Recipe:
     """A recipe from the canonical JSON of a validated one; unknown keys raise TypeError."""
@@ -156,12 +202,14 @@ def from_json(kind: type[Recipe], text: str) -> Recipe:
 
 def _build(kind: type[Recipe], values: dict[str, Any]) -> Recipe:
     hints = get_type_hints(kind)
-    nested = {
-        name: _build(hints[name], value) if dataclasses.is_dataclass(hints[name]) else value
-        for name, value in values.items()
-        if name in hints
-    }
+    nested = {name: _value(hints[name], value) for name, value in values.items() if name in hints}
     return kind(**{**values, **nested})
+
+
+def _value(hint: Any, value: Any) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value)  # type: ignore[arg-type]
+    return tuple(value) if isinstance(value, list) else value
 
 
 def to_dict(recipe: Any) -> dict[str, Any]:
