@@ -12,7 +12,7 @@ from itertools import product
 from typing import Any
 
 from ulmfit.config import paths
-from ulmfit.config.checks import check_files, check_folds, check_names, check_seeds
+from ulmfit.config.checks import check_files, check_folds, check_groups, check_names, check_seeds
 from ulmfit.config.paths import NONE
 from ulmfit.config.recipes import Tokenizer, from_json, to_dict
 from ulmfit.config.resolve import (
@@ -22,7 +22,7 @@ from ulmfit.config.resolve import (
     tokenizer_recipes,
 )
 from ulmfit.config.sources import SOURCE_OPTIONS, Folds
-from ulmfit.config.study import Cell, Experiment, Override, Registry, Study, Text, Variant
+from ulmfit.config.study import STAGES, Cell, Experiment, Override, Registry, Study, Text, Variant
 from ulmfit.config.validation import check, check_name
 from ulmfit.errors import UserError
 from ulmfit.store.files import canonical_json
@@ -101,7 +101,11 @@ class Plan:
             self.source_options(name)
             self.fold_options(name)
         # Resolve everything now: a mistake must stop before any job starts.
-        list(self.runs())
+        for run in self.runs():
+            for stage in STAGES:
+                if run.fields.get(stage, NONE) != NONE:
+                    where = f"{self._where}: variant {run.variant}: {stage}"
+                    check_groups(where, stage, self.recipe(stage, run.fields))
 
     @property
     def _where(self) -> str:
