@@ -22,7 +22,7 @@ STUDY = {
 }
 VARIANTS = {
     "ulmfit": {"title": "ULMFiT"},
-    "full": {"classify": {"freezing": "none", "schedule": {"kind": "constant"}}},
+    "full": {"classify": {"freezing": {"plan": "none"}, "schedule": {"kind": "constant"}}},
     "no-pretraining": {"pretrain": "none"},
     "no-finetuning": {"finetune": "none"},
     "from-scratch": {"pretrain": "none", "finetune": "none", "classify": "full"},

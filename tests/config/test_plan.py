@@ -33,7 +33,7 @@ def test_the_order_of_the_yaml_moves_no_path(make_plan, study, variants):
 
 
 def test_a_variant_laid_over_nothing_is_the_base_recipe(make_plan, study, variants):
-    variants["plain"] = {"classify": {"freezing": "gradual"}}
+    variants["plain"] = {"classify": {"freezing": {"plan": "gradual"}}}
     study["experiments"]["main"]["cells"].append("plain")
     plan = make_plan(study, variants)
     assert {run.path for run in plan.runs()} == {run.path for run in make_plan().runs()}

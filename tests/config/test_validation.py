@@ -46,7 +46,8 @@ def test_a_missing_key_is_named(study):
     [
         ({"classify": {"optimizer": {"rl": 1}}}, "unknown key 'rl'; "),
         ({"classify": {"optimizer": {"lr": 0}}}, "classify: optimizer.lr: "),
-        ({"classify": {"freezing": "graduel"}}, "classify: freezing: "),
+        ({"classify": {"freezing": "none"}}, "classify: freezing: "),
+        ({"classify": {"freezing": {"plan": "graduel"}}}, "classify: freezing.plan: "),
         ({"classify": "ful"}, "unknown variant 'ful'; did you mean 'full'?"),
         ({"classify": "none"}, "classify cannot be 'none'"),
     ],
@@ -90,7 +91,7 @@ def test_merge_goes_into_nested_mappings_and_changes_neither():
 
 
 def test_a_recipe_survives_the_way_through_json():
-    recipe = check(Classifier, {"optimizer": {"lr": 0.5}, "freezing": "none"}, "here")
+    recipe = check(Classifier, {"optimizer": {"lr": 0.5}, "freezing": {"plan": "none"}}, "here")
     assert from_json(Classifier, canonical_json(to_dict(recipe))) == recipe
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from planted import classifier_recipe, language_model_recipe, planted_store
 
-from ulmfit.config.recipes import Optimizer, Schedule
+from ulmfit.config.recipes import Freezing, Optimizer, Schedule
 from ulmfit.errors import UserError
 from ulmfit.store.probabilities import read_probabilities
 from ulmfit.store.tokens import TokenStore, write_tokens
@@ -17,6 +17,8 @@ from ulmfit.train import classifier as stage
 from ulmfit.train.classifier import train_classifier
 from ulmfit.train.language_model import train_language_model
 from ulmfit.train.predict import predict
+
+UNFROZEN = Freezing(plan="none")
 
 
 def train(tokens, folder, initial=None, direction="fwd", n_labelled=None, seed=0, **changes):
@@ -81,7 +83,7 @@ def test_a_planted_word_is_learned_in_both_directions_from_raw_ids_to_probabilit
 
 
 def test_probabilities_cover_select_and_report_in_file_order_and_sum_to_one(tokens, tmp_path):
-    train(tokens, tmp_path / "clf", freezing="none", epochs=1)
+    train(tokens, tmp_path / "clf", freezing=UNFROZEN, epochs=1)
     document, fold, probability = read_probabilities(tmp_path / "clf" / "probabilities.npz")
     store = planted_store()
     expected = np.isin(store.fold, ["select", "report"])
@@ -91,7 +93,7 @@ def test_probabilities_cover_select_and_report_in_file_order_and_sum_to_one(toke
 
 
 def test_prediction_repeats_the_probabilities_of_training(tokens, tmp_path):
-    path = train(tokens, tmp_path / "clf", freezing="none", epochs=2, direction="bwd")
+    path = train(tokens, tmp_path / "clf", freezing=UNFROZEN, epochs=2, direction="bwd")
     predict(path, tokens, "report", tmp_path / "again.npz", "cpu")
     document, fold, probability = read_probabilities(tmp_path / "again.npz")
     trained = read_probabilities(tmp_path / "clf" / "probabilities.npz")
@@ -102,7 +104,7 @@ def test_prediction_repeats_the_probabilities_of_training(tokens, tmp_path):
 
 
 def test_prediction_of_the_test_fold(tokens, tmp_path):
-    path = train(tokens, tmp_path / "clf", freezing="none", epochs=1)
+    path = train(tokens, tmp_path / "clf", freezing=UNFROZEN, epochs=1)
     predict(path, tokens, "test", tmp_path / "test.npz", "cpu")
     assert len(read_probabilities(tmp_path / "test.npz")[0]) == 20
 
@@ -135,7 +137,7 @@ def test_the_triangle_spans_a_stage_or_the_run(tokens, tmp_path, monkeypatch, sc
 
 
 def test_early_stopping_restores_the_epoch_with_the_lowest_error_then_loss(tokens, tmp_path):
-    train(tokens, tmp_path / "clf", epochs=6, early_stopping=True, freezing="none")
+    train(tokens, tmp_path / "clf", epochs=6, early_stopping=True, freezing=UNFROZEN)
     history = rows(tmp_path / "clf")
     scores = [(float(row["select_error"]), float(row["select_loss"])) for row in history]
     card = json.loads((tmp_path / "clf" / "card.json").read_text())
@@ -153,12 +155,12 @@ def test_patience_ends_training_after_epochs_without_improvement(tokens, tmp_pat
         return logits
 
     monkeypatch.setattr(stage._Training, "_logits", scripted)
-    train(tokens, tmp_path / "clf", epochs=50, patience=2, freezing="none")
+    train(tokens, tmp_path / "clf", epochs=50, patience=2, freezing=UNFROZEN)
     assert [row["select_error"] for row in rows(tmp_path / "clf")] == ["0.5", "0.3", "0.4", "0.4"]
 
 
 def test_fewer_labels_are_the_first_of_the_nested_order(tokens, tmp_path):
-    train(tokens, tmp_path / "clf", n_labelled=33, freezing="none", epochs=1)
+    train(tokens, tmp_path / "clf", n_labelled=33, freezing=UNFROZEN, epochs=1)
     card = json.loads((tmp_path / "clf" / "card.json").read_text())
     assert card["documents"] == 33
     assert card["updates"] == 2  # 16 + 16, and a lone document is left out
@@ -179,18 +181,18 @@ def test_unlabelled_documents_do_not_train_a_classifier(tmp_path):
     label = store.label.copy()
     label[:50] = -1
     write_tokens(tmp_path / "tokens", TokenStore(**{**vars(store), "label": label}), {})
-    train(tmp_path / "tokens", tmp_path / "clf", freezing="none", epochs=1)
+    train(tmp_path / "tokens", tmp_path / "clf", freezing=UNFROZEN, epochs=1)
     assert json.loads((tmp_path / "clf" / "card.json").read_text())["documents"] == 150
 
 
 def test_a_loss_that_is_not_finite_names_its_place_and_writes_nothing(tokens, tmp_path):
     with pytest.raises(UserError, match=r"stage all, epoch 1, update \d+, learning rate .*lr"):
-        train(tokens, tmp_path / "clf", optimizer=Optimizer(lr=1e38, clip=0.0), freezing="none")
+        train(tokens, tmp_path / "clf", optimizer=Optimizer(lr=1e38, clip=0.0), freezing=UNFROZEN)
     assert not (tmp_path / "clf").exists()
 
 
 def test_prediction_with_another_vocabulary_or_other_classes_is_refused(tokens, tmp_path):
-    path = train(tokens, tmp_path / "clf", freezing="none", epochs=1)
+    path = train(tokens, tmp_path / "clf", freezing=UNFROZEN, epochs=1)
     store = planted_store()
     words = ("xxunk", "xxpad", *(f"v{i}" for i in range(2, 40)))
     for name, change in (
@@ -205,7 +207,7 @@ def test_prediction_with_another_vocabulary_or_other_classes_is_refused(tokens, 
 def test_prediction_with_a_language_model_or_for_an_empty_fold_is_refused(tokens, tmp_path):
     with pytest.raises(UserError, match="not a classifier"):
         predict(language_model(tokens, tmp_path / "lm"), tokens, "test", tmp_path / "p.npz", "cpu")
-    path = train(tokens, tmp_path / "clf", freezing="none", epochs=1)
+    path = train(tokens, tmp_path / "clf", freezing=UNFROZEN, epochs=1)
     with pytest.raises(UserError, match="fold unlabelled"):
         predict(path, tokens, "unlabelled", tmp_path / "p.npz", "cpu")
 

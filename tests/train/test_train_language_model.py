@@ -14,14 +14,10 @@ from ulmfit.config.recipes import Architecture, Dropouts, Optimizer
 from ulmfit.errors import UserError
 from ulmfit.model.language_model import LanguageModel
 from ulmfit.model.vocabulary_transfer import transfer
-from ulmfit.store.tokens import TokenStore, write_tokens
+from ulmfit.store.tokens import write_tokens
 from ulmfit.store.weights import load_weights
 from ulmfit.train import weights
-from ulmfit.train.language_model import (
-    evaluate,
-    train_language_model,
-    training_documents,
-)
+from ulmfit.train.language_model import evaluate, train_language_model
 
 
 def train(tokens, folder, initial=None, direction="fwd", stage="pretrain", n_text="all", **changes):
@@ -102,22 +98,6 @@ def test_vocabulary_transfer_moves_rows_by_word_and_copies_the_lstms(tokens, tmp
 def test_the_vocabulary_is_stored_beside_the_weights(tokens, tmp_path):
     path = train(tokens, tmp_path / "lm")
     assert path.with_name("vocabulary.txt").read_bytes() == (tokens / "vocabulary.txt").read_bytes()
-
-
-def test_all_text_but_select_report_and_test_is_trained_on():
-    store = planted_store()
-    folds = store.fold.astype("U10")
-    folds[200:230] = "unlabelled"
-    store = TokenStore(**{**vars(store), "fold": folds})
-    assert set(store.fold[training_documents(store, "all")]) == {"fit", "unlabelled"}
-    assert set(store.fold[training_documents(store, "labelled")]) == {"fit"}
-    assert len(training_documents(store, "all")) == 230
-    assert training_documents(store, 17).tolist() == list(range(17))
-
-
-def test_text_of_more_documents_than_there_are_is_refused():
-    with pytest.raises(UserError, match="201 labelled documents asked for and 200 in fold fit"):
-        training_documents(planted_store(), 201)
 
 
 def test_training_sees_every_token_of_the_text_but_one_ragged_step(tokens, tmp_path):

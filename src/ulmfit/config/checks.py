@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from ulmfit.config import paths
+from ulmfit.config.recipes import from_json
 from ulmfit.config.sources import SOURCE_FILES, Folds
-from ulmfit.config.study import Preset, SourceFile, Study, Text
+from ulmfit.config.study import RECIPE_TYPES, Preset, SourceFile, Study, Text
 from ulmfit.config.validation import check_name
 from ulmfit.errors import UserError
+from ulmfit.schedule.freezing import group_names, stages
 
 
 def check_names(study: Study, variants: Iterable[str]) -> None:
@@ -80,6 +82,18 @@ def check_seeds(study: Study) -> None:
         raise UserError(
             f"study {study.study}: seeds.runs: {list(seeds)} must be different and not negative"
         )
+
+
+def check_groups(where: str, stage: str, recipe_json: str) -> None:
+    """A recipe needs epochs for its stages of freezing and rates for its layer groups (UserError).
+
+    Training says the same, hours later.
+    """
+    recipe = from_json(RECIPE_TYPES[stage], recipe_json)
+    try:
+        stages(group_names(recipe), recipe)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 def check_folds(dataset: str, sizes: Folds, shown: str) -> None:

@@ -65,6 +65,7 @@ PARTS: tuple[tuple[str, str, tuple[type[Any], ...]], ...] = (
             recipes.Dropouts,
             recipes.Optimizer,
             recipes.Schedule,
+            recipes.Freezing,
         ),
     ),
     (
@@ -141,7 +142,7 @@ def _schema_type(part: dict[str, Any]) -> str:
     if "enum" in part:
         return ", ".join(f"`{value}`" for value in part["enum"])
     if part.get("type") == "array":
-        inner = part.get("items")
+        inner = part.get("items") or part.get("prefixItems", [None])[0]
         return f"list of {_schema_type(inner)}" if isinstance(inner, dict) else "list"
     if part.get("type") == "object":
         if "properties" in part:

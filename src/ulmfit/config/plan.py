@@ -16,6 +16,7 @@ from ulmfit.config.checks import (
     check_experiments,
     check_files,
     check_folds,
+    check_groups,
     check_names,
     check_seeds,
 )
@@ -30,7 +31,7 @@ from ulmfit.config.resolve import (
 )
 from ulmfit.config.runs import Fields, PlannedCell, Run
 from ulmfit.config.sources import SOURCE_OPTIONS, Folds
-from ulmfit.config.study import Override, Preset, Registry, Study, Text, Variant
+from ulmfit.config.study import STAGES, Override, Preset, Registry, Study, Text, Variant
 from ulmfit.config.validation import check, check_name
 from ulmfit.errors import UserError
 from ulmfit.store.files import canonical_json
@@ -64,7 +65,11 @@ class Plan:
             self.source_options(name)
             self.fold_options(name)
         # Resolve everything now: a mistake must stop before any job starts.
-        list(self.runs())
+        for run in self.runs():
+            for stage in STAGES:
+                if run.fields.get(stage, NONE) != NONE:
+                    where = f"{self._where}: variant {run.variant}: {stage}"
+                    check_groups(where, stage, self.recipe(stage, run.fields))
 
     @property
     def _where(self) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from ulmfit.errors import UserError
 
@@ -53,14 +53,77 @@ CLASSIFIER_DROPOUTS = Dropouts(embedding=0.05, input=0.4, weight=0.5, hidden=0.3
 
 @dataclass(frozen=True)
 class Schedule:
-    """Learning rate over the updates of a run or of each unfreezing stage (ulmfit.md 3.2, 3.3)."""
+    """Learning rate over the updates of a run or of each stage (ulmfit.md 3.2, 3.3)."""
 
-    kind: Literal["stlr", "constant"] = key("stlr", "Shape: slanted triangular, or constant.")
-    cut_frac: float = key(0.1, "STLR: share of the updates in which the rate rises.", gt=0, lt=1)
-    ratio: float = key(32.0, "STLR: highest rate over lowest rate.", gt=1)
-    scope: Literal["run", "stage"] = key(
-        "stage", "One triangle over the whole run, or one for each unfreezing stage."
+    kind: Literal["stlr", "clr", "cosine", "one-cycle", "constant"] = key(
+        "stlr",
+        "Shape: slanted triangular; fastai's circular form of it; one cosine after a short low "
+        "start; up and down along cosines; constant.",
     )
+    cut_frac: float = key(
+        0.1, "STLR, one-cycle: share of the updates in which the rate rises.", gt=0, lt=1
+    )
+    cut_div: int = key(
+        10, "CLR: the rate rises up to update `total // cut_div`, counted from 0.", ge=1
+    )
+    ratio: float = key(
+        32.0, "STLR, CLR: highest rate over lowest rate; one-cycle: over the first.", gt=1
+    )
+    final_ratio: float = key(1e5, "One-cycle: highest rate over the last.", gt=1)
+    momenta: tuple[float, float] = key(
+        (0.8, 0.7),
+        "One-cycle: Adam's first moment at the ends and at the highest rate, in place of `beta1`.",
+    )
+    scope: Literal["run", "stage"] = key(
+        "stage",
+        "One curve and one Adam over the whole run, or a new curve and fresh moments for each "
+        "stage of freezing.",
+    )
+
+    def __post_init__(self) -> None:
+        """Raise UserError unless the momenta are such."""
+        if not all(0 <= momentum < 1 for momentum in self.momenta):
+            raise UserError(
+                "schedule.momenta: momenta must be at least 0 and less than 1, "
+                f"not {list(self.momenta)}"
+            )
+
+
+@dataclass(frozen=True)
+class Freezing:
+    """Which layer groups train in which epochs (ulmfit.md 3.4, 3.5; groups: 2.8)."""
+
+    plan: Literal["gradual", "none", "last", "chain-thaw"] = key(
+        "gradual",
+        "From the top group down, one group more a stage, then all; all groups always; the top "
+        "group always; or the top group, each other group alone from the lowest up, then all.",
+    )
+    epochs: int = key(1, "Epochs of each stage before the last.", ge=1)
+    depth: int | None = key(
+        None,
+        "Gradual: stages before all groups train; not given = one for each group but the lowest.",
+        ge=1,
+    )
+    schedule: Schedule | None = key(
+        None, "Schedule of each stage before the last; not given = the recipe's `schedule`."
+    )
+    lr_factor: float = key(1.0, "Rates of the stages before the last, over the optimizer's.", gt=0)
+    final_rates: tuple[float, ...] | None = key(
+        None,
+        "Peak rate of each group in the last stage, lowest first; not given = the optimizer's.",
+    )
+    reload_best: bool = key(
+        False,
+        "Every stage ends with the best weights of the run so far, and early, once `patience` "
+        "epochs of its own brought no improvement.",
+    )
+    frozen_batch_norm: Literal["train", "eval"] = key(
+        "train", "Mode of the batch norms of a frozen head (2018: `eval`)."
+    )
+
+    def __post_init__(self) -> None:
+        """Raise UserError if a rate is negative."""
+        _check_rates("freezing.final_rates", self.final_rates)
 
 
 @dataclass(frozen=True)
@@ -73,10 +136,28 @@ class Optimizer:
         "Discriminative fine-tuning: rate of a group over that of the group below; 1 = off.",
         ge=1,
     )
+    rates: tuple[float, ...] | None = key(
+        None,
+        "Peak rate of each layer group, lowest first, in place of `lr` and `layer_decay`.",
+    )
     beta1: float = key(0.7, "Adam's first moment.", ge=0, lt=1)
     beta2: float = key(0.99, "Adam's second moment.", ge=0, lt=1)
-    weight_decay: float = key(1.2e-6, "L2 penalty added to the gradient.", ge=0)
+    weight_decay: float = key(
+        1.2e-6, "L2 penalty added to the gradient, or decoupled from it.", ge=0
+    )
+    decoupled: bool = key(
+        False, "Weight decay shrinks the weights by rate x decay, past the moments (AdamW)."
+    )
     clip: float = key(0.4, "Largest gradient norm; 0 = no clipping.", ge=0)
+
+    def __post_init__(self) -> None:
+        """Raise UserError if a rate is negative."""
+        _check_rates("optimizer.rates", self.rates)
+
+
+def _check_rates(where: str, rates: tuple[float, ...] | None) -> None:
+    if min(rates or (), default=0) < 0:
+        raise UserError(f"{where}: rates must not be negative, not {list(rates or ())}")
 
 
 @dataclass(frozen=True)
@@ -97,8 +178,12 @@ class LanguageModel:
     architecture: Architecture = key(Architecture(), "Sizes of the model.")
     dropouts: Dropouts = key(Dropouts(), "Dropouts during training.")
     optimizer: Optimizer = key(Optimizer(), "Optimizer.")
-    schedule: Schedule = key(Schedule(), "Learning-rate schedule over the whole training.")
-    epochs: int = key(15, "Passes over the training text.", ge=1)
+    schedule: Schedule = key(Schedule(), "Learning-rate schedule.")
+    freezing: Freezing = key(
+        Freezing(plan="none"),
+        "Freezing of layer groups; the top one is the embedding, tied to the softmax.",
+    )
+    epochs: int = key(15, "Passes over the training text, those of all stages together.", ge=1)
     batch_size: int = key(64, "Parallel streams of text.", ge=1)
     bptt: int = key(70, "Time steps of truncated backpropagation.", ge=1)
     softmax: Literal["exact", "sampled"] = key(
@@ -107,12 +192,26 @@ class LanguageModel:
         "loss cannot be compared; validation is over all words always.",
     )
     negatives: int = key(15000, "Sampled softmax: words sampled for each update.", ge=1)
+    variable_bptt: bool = key(
+        False,
+        "Time steps vary: first `bptt` + 25, then around `bptt`, at times around half of it.",
+    )
+    rate_by_length: bool = key(
+        True, "The rate of an update is multiplied by its time steps over `bptt`."
+    )
+    reshuffle: bool = key(True, "Documents in a new order each epoch, or always in file order.")
     ar: float = key(2.0, "Activation regularisation (alpha).", ge=0)
     ar_on: Literal["dropped", "raw"] = key(
         "dropped", "Activation regularisation of the output after output dropout, or before it."
     )
     tar: float = key(1.0, "Temporal activation regularisation (beta).", ge=0)
-    min_steps: int = key(1, "Fewest updates; epochs are multiplied until they are reached.", ge=1)
+    early_stopping: bool = key(
+        False, "Restore the weights of the epoch with the lowest validation loss."
+    )
+    patience: int = key(0, "Epochs without improvement before training ends; 0 = never.", ge=0)
+    min_steps: int = key(
+        1, "Fewest updates; all epochs are multiplied until they are reached.", ge=1
+    )
     precision: Literal["fp32"] = key("fp32", "Arithmetic of the training.")
     compute_threads: int = key(
         1, "CPU threads; part of the recipe because results depend on it.", ge=1
@@ -144,11 +243,8 @@ class Classifier:
     )
     optimizer: Optimizer = key(Optimizer(lr=0.01, clip=0.25), "Optimizer.")
     schedule: Schedule = key(Schedule(), "Learning-rate schedule.")
-    freezing: Literal["gradual", "none"] = key(
-        "gradual", "Gradual unfreezing from the head down, or all groups at once."
-    )
-    unfreeze_epochs: int = key(1, "Epochs of each stage of gradual unfreezing but the last.", ge=1)
-    epochs: int = key(50, "Epochs in all, those of gradual unfreezing included.", ge=1)
+    freezing: Freezing = key(Freezing(), "Freezing of layer groups; the top one is the head.")
+    epochs: int = key(50, "Epochs in all, those of all stages together.", ge=1)
     batch_size: int = key(64, "Documents a batch.", ge=2)
     bptt: int = key(70, "Time steps of a chunk (BPT3C).", ge=1)
     max_seq: int = key(
@@ -202,13 +298,15 @@ def from_json(kind: type[Recipe], text: str) -> Recipe:
 
 def _build(kind: type[Recipe], values: dict[str, Any]) -> Recipe:
     hints = get_type_hints(kind)
-    nested = {name: _value(hints[name], value) for name, value in values.items() if name in hints}
-    return kind(**{**values, **nested})
+    return kind(**{name: _value(hints.get(name), value) for name, value in values.items()})
 
 
 def _value(hint: Any, value: Any) -> Any:
-    if dataclasses.is_dataclass(hint):
-        return _build(hint, value)  # type: ignore[arg-type]
+    """A value of a field as its type hint wants it, from what JSON made of it."""
+    if isinstance(value, dict):
+        kinds = (hint, *get_args(hint))
+        nested: Any = next((kind for kind in kinds if dataclasses.is_dataclass(kind)), None)
+        return value if nested is None else _build(nested, value)
     return tuple(value) if isinstance(value, list) else value
 
 

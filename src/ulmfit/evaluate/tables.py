@@ -148,15 +148,17 @@ def _cost(cards: Sequence[Row]) -> Row:
 
 
 def _language_model_rows(study: Study) -> list[Row]:
-    """Before = epoch 0 of the history; the other validation figures are of the last epoch."""
+    """Before = epoch 0 of the history; the other validation figures are of the epoch
+    whose weights the model has."""
     rows = []
     for model in study.manifest["language_models"]:
         history = _read_history(study.results / model["path"] / "history.csv")
         card = read_json(study.results / model["path"] / "card.json")
+        of_weights = str(card.get("weights_epoch", history[-1]["epoch"]))
         untouched = [row["valid_perplexity"] for row in history if row["epoch"] == "0"]
         rows.append(
             {
-                **history[-1],
+                **next(row for row in history if row["epoch"] == of_weights),
                 **card,
                 **model,
                 "valid_perplexity_before": untouched[0] if untouched else None,

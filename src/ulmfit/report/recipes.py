@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from ulmfit.config.recipes import Classifier, LanguageModel
 from ulmfit.report import wording
@@ -182,8 +182,10 @@ def _describe(kind: type[Any], prefix: str = "") -> dict[str, str]:
     hints = get_type_hints(kind)
     for item in dataclasses.fields(kind):
         name = f"{prefix}{item.name}"
-        if dataclasses.is_dataclass(hints[item.name]):
-            meanings.update(_describe(hints[item.name], f"{name}."))
-        else:
+        hint = hints[item.name]
+        nested = [part for part in (hint, *get_args(hint)) if dataclasses.is_dataclass(part)]
+        for part in nested:
+            meanings.update(_describe(part, f"{name}."))  # type: ignore[arg-type]
+        if hint not in nested:
             meanings[name] = str(item.metadata.get("description", ""))
     return meanings

@@ -1,4 +1,4 @@
-"""Which layer groups train in which epochs (paper section 3.3; ulmfit.md 3.4)."""
+"""Which layer groups train when, and how fast (paper section 3.3; ulmfit.md 3.4, 3.5)."""
 
 from __future__ import annotations
 
@@ -6,54 +6,116 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ulmfit.config.recipes import Classifier
+from ulmfit.config.recipes import Classifier, Freezing, LanguageModel, Schedule
 from ulmfit.errors import UserError
+from ulmfit.schedule.rates import one_for_each, peak_rates
 
 
 @dataclass(frozen=True)
 class Stage:
-    """``epochs`` in which exactly the groups named in ``trainable`` receive gradients."""
+    """``epochs`` in which exactly the groups named in ``trainable`` receive gradients.
+
+    ``rates`` are the peak rates of all groups, lowest first, the frozen ones included.
+    """
 
     name: str
     trainable: tuple[str, ...]
     epochs: int
+    rates: tuple[float, ...]
+    schedule: Schedule
 
 
-def gradual(groups: Sequence[str], recipe: Classifier) -> list[Stage]:
-    """The top group alone, then one more group a stage from the top down, then all for the rest.
+Steps = list[tuple[str, tuple[str, ...]]]
+"""Names of successive stages, and of the groups that train in them."""
+ALL = "all"
 
-    With G groups there are G - 1 stages of ``unfreeze_epochs`` before the last one, which is when
-    the lowest group joins in; UserError if they leave it no epoch.
+
+def gradual(groups: tuple[str, ...], freezing: Freezing) -> Steps:
+    """The top group alone, then one more group a stage from the top down, then all.
+
+    UserError if ``freezing.depth`` asks for more stages than there are groups above the lowest.
     """
-    names = tuple(groups)
-    top = len(names) - 1
-    rest = recipe.epochs - top * recipe.unfreeze_epochs
-    if rest < 1:
+    top = len(groups) - 1
+    depth = top if freezing.depth is None else freezing.depth
+    if depth > top:
         raise UserError(
-            f"gradual unfreezing takes {top} x {recipe.unfreeze_epochs} of {recipe.epochs} epochs "
-            "and leaves none to train all groups: raise epochs or lower unfreeze_epochs"
+            f"freezing.depth: {depth} stages before the last, and {len(groups)} layer groups "
+            f"({', '.join(groups)}) allow at most {top}"
         )
     return [
         *(
-            Stage(
-                names[low] if low == top else f"+{names[low]}", names[low:], recipe.unfreeze_epochs
-            )
-            for low in range(top, 0, -1)
+            (groups[low] if low == top else f"+{groups[low]}", groups[low:])
+            for low in range(top, top - depth, -1)
         ),
-        Stage("all", names, rest),
+        (ALL, groups),
     ]
 
 
-def unfrozen(groups: Sequence[str], recipe: Classifier) -> list[Stage]:
+def unfrozen(groups: tuple[str, ...], freezing: Freezing) -> Steps:  # noqa: ARG001
     """All groups from the first update on."""
-    return [Stage("all", tuple(groups), recipe.epochs)]
+    return [(ALL, groups)]
 
 
-PLANS: dict[str, Callable[[Sequence[str], Classifier], list[Stage]]] = {
+def last(groups: tuple[str, ...], freezing: Freezing) -> Steps:  # noqa: ARG001
+    """The top group alone, always."""
+    return [(groups[-1], groups[-1:])]
+
+
+def chain_thaw(groups: tuple[str, ...], freezing: Freezing) -> Steps:  # noqa: ARG001
+    """The top group, then each other one alone from the lowest up, then all (Felbo et al. 2017)."""
+    alone = (groups[-1], *groups[:-1])
+    return [*((name, (name,)) for name in alone), (ALL, groups)]
+
+
+PLANS: dict[str, Callable[[tuple[str, ...], Freezing], Steps]] = {
     "gradual": gradual,
     "none": unfrozen,
+    "last": last,
+    "chain-thaw": chain_thaw,
 }
-"""Stages as a function of (names of the groups, lowest first; recipe)."""
+"""Steps as a function of (names of the groups, lowest first; recipe)."""
+
+
+def stages(groups: Sequence[str], recipe: LanguageModel | Classifier) -> list[Stage]:
+    """What a recipe does with the named groups, lowest first, stage by stage.
+
+    Each stage but the last has ``freezing.epochs``, the last one the rest. UserError if that is
+    none, if a list of rates does not fit the groups, or if stages have a schedule of their own
+    although one curve is to span the run.
+    """
+    names, freezing = tuple(groups), recipe.freezing
+    steps = PLANS[freezing.plan](names, freezing)
+    before = len(steps) - 1
+    rest = recipe.epochs - before * freezing.epochs
+    if rest < 1:
+        raise UserError(
+            f"freezing: plan {freezing.plan} takes {before} x {freezing.epochs} of {recipe.epochs} "
+            "epochs and leaves none for its last stage: raise epochs or lower freezing.epochs"
+        )
+    own = freezing.schedule
+    if before and own is not None and "run" in (own.scope, recipe.schedule.scope):
+        raise UserError(
+            "freezing.schedule: stages with a schedule of their own need scope stage, "
+            "in schedule and in freezing.schedule"
+        )
+    rates = peak_rates(recipe.optimizer, names)
+    final = rates
+    if freezing.final_rates is not None:
+        final = one_for_each("freezing.final_rates", freezing.final_rates, names)
+    early = tuple(rate * freezing.lr_factor for rate in rates)
+    *first, (name, trainable) = steps
+    return [
+        *(Stage(*step, freezing.epochs, early, own or recipe.schedule) for step in first),
+        Stage(name, trainable, rest, final, recipe.schedule),
+    ]
+
+
+def group_names(recipe: LanguageModel | Classifier) -> tuple[str, ...]:
+    """Names of the layer groups of a recipe's model, lowest first (ulmfit.md 2.8)."""
+    lstms = tuple(f"lstm{k}" for k in range(recipe.architecture.layers))
+    if isinstance(recipe, Classifier):
+        return ("embedding", *lstms, "head")
+    return (*lstms, "decoder")
 
 
 def stretch(epochs: int, updates_per_epoch: int, min_steps: int) -> int:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-import math
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +16,8 @@ from ulmfit.config.recipes import Classifier as Recipe
 from ulmfit.config.recipes import from_json
 from ulmfit.errors import UserError
 from ulmfit.model.classifier import PoolingClassifier
-from ulmfit.model.groups import classifier_groups, freeze_all_but
-from ulmfit.schedule.freezing import PLANS, stretch
+from ulmfit.model.groups import classifier_groups
+from ulmfit.schedule.freezing import stretch
 from ulmfit.store.probabilities import write_probabilities
 from ulmfit.store.progress import progress
 from ulmfit.store.tokens import TokenStore, read_tokens
@@ -29,8 +26,8 @@ from ulmfit.train.batches import pad, sortish
 from ulmfit.train.card import Meter, card
 from ulmfit.train.device import Compute, compute
 from ulmfit.train.history import CLASSIFIER, History
+from ulmfit.train.loop import Loop, Score
 from ulmfit.train.losses import Losses, balanced
-from ulmfit.train.optimizer import GroupOptimizer
 from ulmfit.train.predict import class_logits, class_probabilities, pooled_features
 
 
@@ -129,17 +126,8 @@ class _Data:
         return torch.from_numpy(self.store.label[documents].astype(np.int64)).to(device)
 
 
-@dataclass
-class _Best:
-    """The epoch with the lowest (error, loss) on the select fold so far."""
-
-    score: tuple[float, float] = (math.inf, math.inf)
-    epoch: int = 0
-    weights: dict[str, Tensor] = field(default_factory=dict)
-
-
-class _Training:
-    """The loop over unfreezing stages, epochs and batches."""
+class _Training(Loop[PoolingClassifier, Recipe]):
+    """Epochs over batches of documents."""
 
     def __init__(
         self,
@@ -151,11 +139,20 @@ class _Training:
         log: History,
         order: np.random.Generator,
     ) -> None:
-        self.model, self.recipe, self.data, self.order = model, recipe, data, order
-        self.device = where.device
-        self.meter, self.log = meter, log
-        self.groups = classifier_groups(model)
         self.lengths = np.maximum(data.store.lengths[data.train], 1)
+        updates = len(sortish(self.lengths, recipe.batch_size, np.random.default_rng(0)))
+        factor = stretch(recipe.epochs, updates, recipe.min_steps)
+        super().__init__(
+            model,
+            classifier_groups(model),
+            recipe,
+            [updates] * (recipe.epochs * factor),
+            log,
+            recipe.validate_every * factor,
+        )
+        self.data, self.order = data, order
+        self.device = where.device
+        self.meter = meter
         self.labels = data.labels(data.train, self.device)
         self.class_weights = (
             None
@@ -163,50 +160,20 @@ class _Training:
             else balanced(self.labels, len(data.store.classes))
         )
         self.select_labels = data.labels(data.select, self.device)
-        self.begin = time.perf_counter()
-        self.best = _Best()
+        self.features: Tensor | None = None
 
-    def run(self) -> int:
-        """Train all stages; returns the epoch whose weights the model has at the end."""
-        recipe = self.recipe
-        updates = len(sortish(self.lengths, recipe.batch_size, np.random.default_rng(0)))
-        plan = PLANS[recipe.freezing](tuple(self.groups), recipe)
-        factor = stretch(recipe.epochs, updates, recipe.min_steps)
-        epochs = [stage.epochs * factor for stage in plan]
-        validate_every = recipe.validate_every * factor
-        optimizer = self._optimizer(sum(epochs) * updates)
-        epoch = 0
-        for stage, count in zip(plan, epochs, strict=True):
-            freeze_all_but(self.groups, stage.trainable)
-            if recipe.schedule.scope == "stage":
-                optimizer = self._optimizer(count * updates)
-            # While the encoder is frozen, a document's features in evaluation mode do not change.
-            features = self._features() if stage.trainable == ("head",) else None
-            for _ in range(count):
-                epoch += 1
-                losses = Losses(stage.name, epoch)
-                row = self._epoch(losses, optimizer)
-                validates = epoch % validate_every == 0 or epoch == sum(epochs)
-                if validates:
-                    row |= self._validate(epoch, features)
-                    losses.check(row["select_loss"], row["lr"])
-                wall = time.perf_counter() - self.begin
-                self.log.add(epoch=epoch, stage=stage.name, **row, wall_s=wall)
-                waited = epoch - self.best.epoch
-                if validates and recipe.patience and waited >= recipe.patience * factor:
-                    return self._finish(epoch)
-        return self._finish(epoch)
+    def begin_stage(self) -> None:
+        """While the encoder is frozen, a document's features in evaluation mode do not change."""
+        self.features = self._features() if self.stage.trainable == ("head",) else None
 
-    def _optimizer(self, total: int) -> GroupOptimizer:
-        return GroupOptimizer(self.groups, self.recipe.optimizer, self.recipe.schedule, total)
-
-    def _epoch(self, losses: Losses, optimizer: GroupOptimizer) -> dict[str, Any]:
+    def train_epoch(self, losses: Losses) -> dict[str, Any]:
+        """One pass over the labelled documents."""
         recipe, data = self.recipe, self.data
         begin = time.perf_counter()
         wrong = torch.zeros((), dtype=torch.int64, device=self.device)
         seen = tokens = 0
         lr = 0.0
-        self.model.train()
+        self._train_mode()
         batches = sortish(self.lengths, recipe.batch_size, self.order)
         for batch in progress(batches, len(batches), losses.where):
             documents = data.train[batch].tolist()
@@ -222,7 +189,7 @@ class _Training:
                 self.class_weights,
             )
             torch.autograd.backward(loss)
-            lr = optimizer.step()
+            lr = self.optimizer.step()
             losses.add(loss, cross_entropy, len(batch), lr)
             wrong += (logits.argmax(1) != labels).sum()
             seen += len(batch)
@@ -237,6 +204,14 @@ class _Training:
             "tokens_per_s": tokens / wall,
         }
 
+    def _train_mode(self) -> None:
+        """Training mode; batch norms of a frozen head may stay in evaluation mode (2.7)."""
+        self.model.train()
+        if self.recipe.freezing.frozen_batch_norm == "eval" and "head" not in self.stage.trainable:
+            for module in self.model.head.modules():
+                if isinstance(module, torch.nn.BatchNorm1d):
+                    module.eval()
+
     def _features(self) -> Tensor:
         data = self.data
         return pooled_features(self.model, data.store, data.select, data.direction)
@@ -244,18 +219,9 @@ class _Training:
     def _logits(self, features: Tensor | None) -> Tensor:
         return class_logits(self.model, self._features() if features is None else features)
 
-    def _validate(self, epoch: int, features: Tensor | None) -> dict[str, float]:
-        logits = self._logits(features)
+    def validate(self) -> tuple[Score, dict[str, float]]:
+        """(error, loss) on the select fold."""
+        logits = self._logits(self.features)
         loss = F.cross_entropy(logits.double(), self.select_labels).item()
         error = (logits.argmax(1) != self.select_labels).sum().item() / len(self.select_labels)
-        if (error, loss) < self.best.score:
-            self.best = _Best((error, loss), epoch)
-            if self.recipe.early_stopping:
-                self.best.weights = copy.deepcopy(self.model.state_dict())
-        return {"select_loss": loss, "select_error": error}
-
-    def _finish(self, epoch: int) -> int:
-        if not self.recipe.early_stopping:
-            return epoch
-        self.model.load_state_dict(self.best.weights)
-        return self.best.epoch
+        return (error, loss), {"select_loss": loss, "select_error": error}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,16 +19,21 @@ from ulmfit.errors import UserError
 from ulmfit.model.groups import language_model_groups
 from ulmfit.model.language_model import LanguageModel
 from ulmfit.model.sampled_softmax import Sampler
-from ulmfit.schedule.freezing import stretch
 from ulmfit.store.progress import progress
-from ulmfit.store.tokens import NText, language_model_text, read_tokens
+from ulmfit.store.tokens import NText, TokenStore, language_model_text, read_tokens
 from ulmfit.train import weights
-from ulmfit.train.batches import concatenate, stream_count, streams, unigram_counts
+from ulmfit.train.batches import (
+    concatenate,
+    stream_count,
+    streams,
+    unigram_counts,
+    window_lengths,
+)
 from ulmfit.train.card import Meter, card
 from ulmfit.train.device import compute
 from ulmfit.train.history import LANGUAGE_MODEL, History
+from ulmfit.train.loop import Loop, Score
 from ulmfit.train.losses import Losses
-from ulmfit.train.optimizer import GroupOptimizer
 
 EVALUATION_STREAMS = 64
 
@@ -77,10 +82,12 @@ def train_language_model(
         model.to(where.device)
         order = np.random.default_rng(seed)
 
-        def shuffled() -> NDArray[np.int32]:
-            return concatenate(store, order.permutation(documents).tolist(), direction)
+        def text() -> NDArray[np.int32]:
+            read = order.permutation(documents) if recipe.reshuffle else documents
+            return concatenate(store, read.tolist(), direction)
 
-        epochs = _train(model, recipe, shuffled, size, validation, stage, log, meter)
+        training = _Training(model, recipe, text, size, validation, order, stage, log, meter)
+        weights_epoch = training.run()
         facts = card(
             stage,
             recipe,
@@ -91,7 +98,8 @@ def train_language_model(
             where,
             meter,
             model,
-            epochs=epochs,
+            epochs=training.state.epoch,
+            weights_epoch=weights_epoch,
             training_tokens=size,
             vocabulary_size=len(store.vocabulary),
             vocabulary_known_to_parent=known,
@@ -107,66 +115,91 @@ def _sampler(recipe: Recipe, store: TokenStore, documents: NDArray[np.intp]) -> 
     return Sampler(torch.from_numpy(counts), recipe.negatives)
 
 
-def _train(
-    model: LanguageModel,
-    recipe: Recipe,
-    shuffled: Callable[[], NDArray[np.int32]],
-    size: int,
-    validation: NDArray[np.int32],
-    stage: str,
-    log: History,
-    meter: Meter,
-) -> int:
-    """All epochs, each over a ``shuffled`` text of ``size`` tokens; returns their number."""
-    device = model.encoder.embedding.device
-    count = stream_count(size, recipe.batch_size, recipe.bptt)
-    updates = math.ceil((size - 1) // count / recipe.bptt)
-    epochs = recipe.epochs * stretch(recipe.epochs, updates, recipe.min_steps)
-    optimizer = GroupOptimizer(
-        language_model_groups(model), recipe.optimizer, recipe.schedule, epochs * updates
-    )
-    begin = time.perf_counter()
-    before = evaluate(model, validation, recipe.bptt)
-    log.add(epoch=0, stage=stage, **before, wall_s=time.perf_counter() - begin)
-    for epoch in range(1, epochs + 1):
-        epoch_begin = time.perf_counter()
-        losses = Losses(stage, epoch)
+class _Training(Loop[LanguageModel, Recipe]):
+    """Epochs over the text, each in parallel streams whose state is carried from start to end."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        recipe: Recipe,
+        text: Callable[[], NDArray[np.int32]],
+        size: int,
+        validation: NDArray[np.int32],
+        order: np.random.Generator,
+        stage: str,
+        log: History,
+        meter: Meter,
+    ) -> None:
+        """``text`` gives the text of an epoch, ``size`` tokens; ``order`` draws window lengths."""
+        self.count = stream_count(size, recipe.batch_size, recipe.bptt)
+        self.windows = epoch_windows(recipe, (size - 1) // self.count, order)
+        groups = language_model_groups(model)
+        super().__init__(model, groups, recipe, [len(part) for part in self.windows], log)
+        self.text, self.validation, self.name = text, validation, stage
+        self.meter = meter
+        self.log.add(
+            epoch=0, stage=stage, **self.validate()[1], wall_s=time.perf_counter() - self.begin
+        )
+
+    def label(self) -> str:
+        """The kind of training, and the stage of freezing if there are several."""
+        return self.name if len(self.plan) == 1 else f"{self.name} {self.stage.name}"
+
+    def train_epoch(self, losses: Losses) -> dict[str, Any]:
+        """One pass over the text."""
+        model, recipe = self.model, self.recipe
+        begin = time.perf_counter()
+        device = model.encoder.embedding.device
+        lengths = self.windows[self.planned]
         trained = 0
         lr = 0.0
         model.train()
-        state = model.encoder.initial_state(count)
-        batches = windows(shuffled(), count, recipe.bptt, device)
-        for ids, targets in progress(batches, updates, f"{losses.where} of {epochs}"):
+        state = model.encoder.initial_state(self.count)
+        batches = windows(self.text(), self.count, lengths, device)
+        where = f"{losses.where} of {len(self.windows)}"
+        for ids, targets in progress(batches, len(lengths), where):
             loss, cross_entropy, state = model.loss(ids, targets, state, recipe.ar, recipe.tar)
             torch.autograd.backward(loss)
-            lr = optimizer.step(share=len(ids) / recipe.bptt)
+            lr = self.optimizer.step(len(ids) / recipe.bptt if recipe.rate_by_length else 1.0)
             losses.add(loss, cross_entropy, ids.numel(), lr)
             trained += ids.numel()
         train_loss = losses.mean()
-        wall = time.perf_counter() - epoch_begin
-        meter.add(trained, updates, wall)
-        validated = evaluate(model, validation, recipe.bptt)
-        losses.check(validated["valid_loss"], lr)
-        log.add(
-            epoch=epoch,
-            stage=stage,
-            train_loss=train_loss,
-            **validated,
-            lr=lr,
-            tokens_per_s=trained / wall,
-            wall_s=time.perf_counter() - begin,
-        )
+        wall = time.perf_counter() - begin
+        self.meter.add(trained, len(lengths), wall)
+        return {"train_loss": train_loss, "lr": lr, "tokens_per_s": trained / wall}
+
+    def validate(self) -> tuple[Score, dict[str, float]]:
+        """Loss, perplexity and accuracy on the validation text; the loss is the score."""
+        shown = evaluate(self.model, self.validation, self.recipe.bptt)
+        return (shown["valid_loss"],), shown
+
+
+def epoch_windows(recipe: Recipe, steps: int, order: np.random.Generator) -> list[list[int]]:
+    """Time steps of each update, epoch by epoch, for streams of ``steps``.
+
+    All are drawn before training, so that the schedule knows the number of its updates. Epochs are
+    multiplied until there are ``min_steps`` updates.
+    """
+    epochs: list[list[int]] = []
+    made = 0
+    while made < recipe.min_steps:
+        for _ in range(recipe.epochs):
+            rng = order if recipe.variable_bptt else None
+            epochs.append(window_lengths(steps, recipe.bptt, rng))
+            made += len(epochs[-1])
     return epochs
 
 
 def windows(
-    text: NDArray[np.int32], count: int, bptt: int, device: torch.device
+    text: NDArray[np.int32], count: int, lengths: Sequence[int], device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Inputs and targets of each update, (bptt, count) int64; the last update may be shorter."""
+    """Inputs and targets of updates of such ``lengths``, each (length, count) int64."""
     inputs, targets = streams(text, count, whole=False)
-    for start in range(0, len(inputs), bptt):
-        window = slice(start, start + bptt)
+    start = 0
+    for length in lengths:
+        window = slice(start, start + length)
         yield inputs[window].to(device, torch.int64), targets[window].to(device, torch.int64)
+        start += length
 
 
 @torch.no_grad()

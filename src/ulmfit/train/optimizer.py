@@ -10,7 +10,7 @@ from torch.optim.adam import adam
 
 from ulmfit.config.recipes import Optimizer, Schedule
 from ulmfit.model.groups import Groups
-from ulmfit.schedule.rates import SCHEDULES, discriminative
+from ulmfit.schedule.rates import at, peak_rates
 
 EPSILON = 1e-8
 
@@ -27,8 +27,9 @@ class _Moments:
 class GroupOptimizer:
     """One Adam and one run of the learning-rate schedule over ``total`` updates.
 
-    Rates are discriminative over all ``groups``, frozen ones included, so that a group's rate does
-    not depend on what else trains. Parameters without gradient stay as they are.
+    ``rates`` are the peak rates of all ``groups``, lowest first, frozen ones included, so that a
+    group's rate does not depend on what else trains; they start as the recipe's, and a stage may
+    set its own. Parameters without gradient stay as they are and have no moments.
 
     The state lives here and torch's functional Adam does the arithmetic, because making a
     :class:`torch.optim.Adam` imports torch's compiler, which costs a small classifier a tenth of
@@ -36,8 +37,8 @@ class GroupOptimizer:
     """
 
     def __init__(self, groups: Groups, recipe: Optimizer, schedule: Schedule, total: int) -> None:
+        self.rates = peak_rates(recipe, tuple(groups))
         self._groups = list(groups.values())
-        self._peaks = discriminative(recipe.lr, recipe.layer_decay, len(groups))
         self._recipe = recipe
         self._schedule = schedule
         self._total = total
@@ -46,19 +47,23 @@ class GroupOptimizer:
 
     @torch.no_grad()
     def step(self, share: float = 1.0) -> float:
-        """Clip, update, forget the gradients; returns the scheduled rate of the top group.
+        """Clip, update, forget the gradients; returns the scheduled rate of the highest group that
+        trains.
 
-        ``share`` scales this update: the last time steps of a text may be fewer than bptt, and
-        their gradient is as much noisier (Merity et al. 2018 scale the rate by length / bptt).
+        ``share`` scales this update's rates: time steps fewer than bptt make a gradient as much
+        noisier (Merity et al. 2018 scale the rate by length / bptt).
         """
-        factor = SCHEDULES[self._schedule.kind](self._updates, self._total, self._schedule)
+        factor, beta1 = at(self._updates, self._total, self._schedule)
+        beta1 = self._recipe.beta1 if beta1 is None else beta1
         scale = self._excess()
-        for group, peak in zip(self._groups, self._peaks, strict=True):
+        shown = 0.0
+        for group, peak in zip(self._groups, self.rates, strict=True):
             trained = [parameter for parameter in group if parameter.grad is not None]
             if trained:
-                self._update(trained, peak * factor * share, scale)
+                self._update(trained, peak * factor * share, beta1, scale)
+                shown = peak * factor
         self._updates += 1
-        return self._peaks[-1] * factor
+        return shown
 
     def _excess(self) -> Tensor | None:
         """What all gradients are divided by so that their norm is at most ``clip``; None if 1."""
@@ -68,7 +73,9 @@ class GroupOptimizer:
         gradients = [p.grad for group in self._groups for p in group if p.grad is not None]
         return ((nn.utils.get_total_norm(gradients) + 1e-6) / clip).clamp_min(1.0)
 
-    def _update(self, parameters: list[nn.Parameter], lr: float, scale: Tensor | None) -> None:
+    def _update(
+        self, parameters: list[nn.Parameter], lr: float, beta1: float, scale: Tensor | None
+    ) -> None:
         moments = [self._state(parameter) for parameter in parameters]
         adam(
             list[Tensor](parameters),
@@ -79,8 +86,9 @@ class GroupOptimizer:
             [state.updates for state in moments],
             fused=True,
             grad_scale=scale,
+            decoupled_weight_decay=self._recipe.decoupled,
             amsgrad=False,
-            beta1=self._recipe.beta1,
+            beta1=beta1,
             beta2=self._recipe.beta2,
             lr=lr,
             weight_decay=self._recipe.weight_decay,
