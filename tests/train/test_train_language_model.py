@@ -14,7 +14,7 @@ from ulmfit.config.recipes import Architecture, Dropouts, Optimizer
 from ulmfit.errors import UserError
 from ulmfit.model.language_model import LanguageModel
 from ulmfit.model.vocabulary_transfer import transfer
-from ulmfit.store.tokens import write_tokens
+from ulmfit.store.tokens import TokenStore, write_tokens
 from ulmfit.store.weights import load_weights
 from ulmfit.train import weights
 from ulmfit.train.language_model import evaluate, train_language_model
