@@ -1,4 +1,4 @@
-"""Sub-word pieces: SentencePiece's unigram model over the same rules (ulmfit.md 1.7)."""
+"""Sub-word pieces: SentencePiece's unigram or BPE model over the same rules (ulmfit.md 1.7)."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ulmfit.config.recipes import Tokenizer
 from ulmfit.errors import UserError
 from ulmfit.store.tokens import PADDING, UNKNOWN
 from ulmfit.text.encoding import Encoding, Rows
-from ulmfit.text.rules import DEFAULT_RULES, SPACE, apply_rules, rule_set
+from ulmfit.text.rule_sets import apply_rules, rule_set
+from ulmfit.text.rules import SPACE
 
 
-def train_pieces(
-    texts: Iterable[str], pieces: int, character_coverage: float, rules: str = DEFAULT_RULES
-) -> bytes:
+def train_pieces(texts: Iterable[str], recipe: Tokenizer) -> bytes:
     """A SentencePiece model of texts to which the rules were already applied.
 
-    Ids: unknown 0, padding 1, the other special tokens in the order of the rule set, then a piece
-    for the unknown token as text (WikiText's ``<unk>``), then what was learned. A special token is
-    one piece with the space before it. A small corpus gives fewer pieces than asked for. The same
-    texts give the same bytes. Raises UserError if there is no text, or too few pieces for its
+    Ids: unknown 0, padding 1, then what the rules write into a text, in the order of the rule set
+    and with WikiText's ``<unk>`` last, then what was learned. What the rules write is one piece
+    with the space before it. A small corpus gives fewer pieces than asked for. The same texts give
+    the same bytes. Raises UserError if there is no text, or too few pieces for its
     characters.
     """
     import sentencepiece
 
-    specials = rule_set(rules).specials
+    rules = rule_set(recipe.rules)
     lines = (line for text in texts for line in text.split("\n"))
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=lines,
             model_writer=model,
-            model_type="unigram",
-            vocab_size=pieces,
+            model_type=recipe.subword_model,
+            vocab_size=recipe.pieces,
             hard_vocab_limit=False,
-            character_coverage=character_coverage,
+            character_coverage=recipe.character_coverage,
             unk_id=UNKNOWN,
-            unk_piece=specials[UNKNOWN],
+            unk_piece=rules.specials[UNKNOWN],
             pad_id=PADDING,
-            pad_piece=specials[PADDING],
+            pad_piece=rules.specials[PADDING],
             bos_id=-1,
             eos_id=-1,
-            user_defined_symbols=[SPACE + name for name in (*specials[2:], specials[UNKNOWN])],
+            user_defined_symbols=[SPACE + name for name in rules.symbols],
             # The largest value allowed: longer lines would be left out.
             max_sentence_length=2**30,
             # With two threads the sums of the EM steps, so the pieces, come out differently.
@@ -52,7 +52,7 @@ def train_pieces(
         )
     except RuntimeError as error:
         raise UserError(
-            f"SentencePiece cannot learn {pieces} pieces from this text ({error}): "
+            f"SentencePiece cannot learn {recipe.pieces} pieces from this text ({error}): "
             "give it more text, or change `pieces` or `character_coverage` of the tokenizer"
         ) from error
     return model.getvalue()
@@ -61,7 +61,7 @@ def train_pieces(
 class SubwordTokenizer:
     """Text to the ids of a trained SentencePiece model; raises UserError if it is damaged."""
 
-    def __init__(self, model: bytes, rules: str = DEFAULT_RULES) -> None:
+    def __init__(self, model: bytes, rules: str) -> None:
         import sentencepiece
 
         self.rules = rule_set(rules)
