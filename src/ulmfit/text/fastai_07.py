@@ -19,7 +19,6 @@ from ulmfit.text.rules import (
     replace_four_words,
     replace_literals,
     rm_useless_spaces,
-    spell_white_space,
 )
 
 UNK, PAD, BOS, FLD, WIKITEXT_UNK = "_unk_", "_pad_", "xbos", "xfld", "u_n"
@@ -89,5 +88,5 @@ RULES = RuleSet(
         rm_useless_spaces,
         sub_br,
     ),
-    after=(spell_white_space,),
+    after=(),
 )

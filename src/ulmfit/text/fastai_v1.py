@@ -18,7 +18,6 @@ from ulmfit.text.rules import (
     replace_four_words,
     replace_literals,
     rm_useless_spaces,
-    spell_white_space,
 )
 
 UNK, PAD, BOS, EOS, FLD = "xxunk", "xxpad", "xxbos", "xxeos", "xxfld"
@@ -82,5 +81,5 @@ RULES = RuleSet(
     specials_beside_max=False,
     join=join_fields,
     before=(fix_html, replace_rep, replace_wrep, spec_add_spaces, rm_useless_spaces),
-    after=(replace_all_caps, deal_caps, spell_white_space),
+    after=(replace_all_caps, deal_caps),
 )

@@ -17,7 +17,6 @@ from ulmfit.text.rules import (
     number_fields,
     replace_literals,
     rm_useless_spaces,
-    spell_white_space,
 )
 
 UNK, PAD, BOS, EOS, FLD = "xxunk", "xxpad", "xxbos", "xxeos", "xxfld"
@@ -103,5 +102,5 @@ RULES = RuleSet(
         replace_maj,
         lowercase,
     ),
-    after=(spell_white_space,),
+    after=(),
 )

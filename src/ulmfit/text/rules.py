@@ -52,8 +52,8 @@ class RuleSet(NamedTuple):
     ``cases`` those that spaCy must not cut; ``symbols`` what the rules may write into a text, one
     piece each for sub-words; ``specials_beside_max`` says that ``max_vocab`` does not count the
     special tokens. ``join`` makes one text of the fields of a document, ``before`` are the rules on
-    it, ``after`` those on the tokens. Rules of ``after`` see the tokens of one stretch of text
-    without inner spaces at a time, so each token must change independently of its neighbours.
+    it, ``after`` those on the tokens. Rules of ``after`` see a few tokens of a document at a time,
+    so each token must change independently of its neighbours.
     """
 
     specials: tuple[str, ...]

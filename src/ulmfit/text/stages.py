@@ -18,8 +18,8 @@ from ulmfit.store.progress import progress
 from ulmfit.store.tokens import FOLDS, UNKNOWN, TokenStore, write_tokens
 from ulmfit.text.corpus import CHUNK, Corpus, read_corpus
 from ulmfit.text.encoding import Rows, ordered_map, processes_for
-from ulmfit.text.rule_sets import apply_rules, rule_set
-from ulmfit.text.subwords import SubwordTokenizer, train_pieces
+from ulmfit.text.rule_sets import rule_set
+from ulmfit.text.subwords import SubwordTokenizer, prepare, train_pieces
 from ulmfit.text.tokenizers import TokenizerFile, read_tokenizer, write_tokenizer
 from ulmfit.text.vocabulary import build_vocabulary, numericalise
 
@@ -139,7 +139,7 @@ def _prepared(
 
 def _rule_applier(rules: str) -> Callable[[Rows], list[str]]:
     chosen = rule_set(rules)
-    return lambda rows: [apply_rules(fields, chosen) for fields in rows]
+    return lambda rows: [prepare(fields, chosen) for fields in rows]
 
 
 def _encode(

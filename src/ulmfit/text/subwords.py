@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -12,11 +12,25 @@ from ulmfit.errors import UserError
 from ulmfit.store.tokens import PADDING, UNKNOWN
 from ulmfit.text.encoding import Encoding, Rows
 from ulmfit.text.rule_sets import apply_rules, rule_set
-from ulmfit.text.rules import SPACE
+from ulmfit.text.rules import SPACE, RuleSet
+
+
+def prepare(fields: Sequence[str], rules: RuleSet) -> str:
+    """The text that SentencePiece reads, from the text fields of one document.
+
+    It brings no tokens, so rules on tokens see what stands between white space, as in fastai v1.
+    """
+    text = apply_rules(fields, rules)
+    if not rules.after:
+        return text
+    tokens = text.split()
+    for rule in rules.after:
+        tokens = rule(tokens)
+    return " ".join(tokens)
 
 
 def train_pieces(texts: Iterable[str], recipe: Tokenizer) -> bytes:
-    """A SentencePiece model of texts to which the rules were already applied.
+    """A SentencePiece model of texts that were prepared already.
 
     Ids: unknown 0, padding 1, then what the rules write into a text, in the order of the rule set
     and with WikiText's ``<unk>`` last, then what was learned. What the rules write is one piece
@@ -79,12 +93,12 @@ class SubwordTokenizer:
 
     def tokenise(self, fields: tuple[str, ...]) -> list[str]:
         """Pieces of one document, given the texts of its fields."""
-        pieces: list[str] = self._model.encode(apply_rules(fields, self.rules), out_type=str)
+        pieces: list[str] = self._model.encode(prepare(fields, self.rules), out_type=str)
         return pieces
 
     def __call__(self, rows: Rows) -> Encoding:
         """Encode documents as ids of :attr:`vocabulary`."""
-        texts = [apply_rules(fields, self.rules) for fields in rows]
+        texts = [prepare(fields, self.rules) for fields in rows]
         documents = self._model.encode(texts, num_threads=1)
         lengths = np.array([len(document) for document in documents], np.int64)
         ids = np.fromiter((i for document in documents for i in document), np.uint32, lengths.sum())

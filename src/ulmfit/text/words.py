@@ -9,6 +9,7 @@ import numpy as np
 
 from ulmfit.text.encoding import Encoding, Rows
 from ulmfit.text.rule_sets import apply_rules, rule_set
+from ulmfit.text.rules import spell_white_space
 
 if TYPE_CHECKING:
     from spacy.tokenizer import Tokenizer as SpacyTokenizer
@@ -65,7 +66,8 @@ class WordTokenizer:
         tokens = [token.text for token in self._spacy(stretch)]
         for rule in self.rules.after:
             tokens = rule(tokens)
-        known = tuple(self._types.setdefault(token, len(self._types)) for token in tokens)
+        spelled = spell_white_space(tokens)
+        known = tuple(self._types.setdefault(token, len(self._types)) for token in spelled)
         self._known[stretch] = known
         return known
 
