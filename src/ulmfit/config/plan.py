@@ -128,18 +128,21 @@ class Plan:
         """Token folder of a corpus or dataset, given the wildcards of what reads it.
 
         ``trained_on`` in its path says where the tokens' kinds come from. Sub-words: from the
-        pretraining corpus. Words: `none`, from the text's own training documents; what LM
-        fine-tuning reads, where that is another text; or a corpus, whose vocabulary is kept.
+        pretraining corpus, or from the text itself. Words: `none`, from the text's own training
+        documents; what LM fine-tuning reads, where that is another text; or a corpus, whose
+        vocabulary is kept.
         """
-        tokenizer = fields["tokenizer"]
+        tokenizer = from_json(Tokenizer, self.tokenizers[fields["tokenizer"]])
         n_text = fields.get("n_text", "all")
-        if self.kind(tokenizer) == "word" and not n_text.endswith(paths.KEPT):
+        if tokenizer.kind == "word" and not n_text.endswith(paths.KEPT):
             trained_on = NONE if n_text == "all" else n_text
+        elif tokenizer.kind == "subword" and tokenizer.pieces_from == "dataset":
+            trained_on = text
         elif fields.get("corpus", NONE) != NONE:
             trained_on = fields["corpus"]
         else:
             trained_on = self.study.datasets[fields["dataset"]].corpus
-        return paths.TOKENS.format(text=text, tokenizer=tokenizer, trained_on=trained_on)
+        return paths.TOKENS.format(text=text, tokenizer=fields["tokenizer"], trained_on=trained_on)
 
     def kind(self, tokenizer: str) -> str:
         """Whether a tokenizer makes words or sub-words."""

@@ -22,6 +22,9 @@ from ulmfit.store.files import atomic, read_json, write_json, write_text
 UNKNOWN, PADDING = 0, 1
 FOLDS = ("fit", "select", "report", "test", "unlabelled")
 
+LM_FOLDS = ("fit", "unlabelled")
+"""Folds whose text trains the language model, and so makes the word vocabulary."""
+
 NText = int | Literal["all", "labelled", "with-test"]
 """Which text a language model reads: see :func:`language_model_text`."""
 
@@ -80,9 +83,9 @@ def language_model_text(
     (UserError if it has fewer).
     """
     if n_text == "all":
-        return np.isin(fold, ("fit", "unlabelled"))
+        return np.isin(fold, LM_FOLDS)
     if n_text == "with-test":
-        return np.isin(fold, ("fit", "unlabelled", "test"))
+        return np.isin(fold, (*LM_FOLDS, "test"))
     read = fold == "fit"
     if n_text != "labelled":
         read &= (rank >= 0) & (rank < n_text)
