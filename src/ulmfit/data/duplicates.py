@@ -56,7 +56,7 @@ def clusters(texts: Iterable[str], threshold: float) -> NDArray[np.intp]:
     pairs = near_pairs(unique(), threshold)
     graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(number),) * 2)
     component = connected_components(graph, directed=False)[1]
-    return np.asarray(component, dtype=np.intp)[np.asarray(inverse)]
+    return np.asarray(component[np.asarray(inverse)], dtype=np.intp)
 
 
 def near_pairs(texts: Iterable[str], threshold: float) -> NDArray[np.intp]:
