@@ -144,6 +144,32 @@ def test_zhang_csv_reads_text_fields_quotes_and_names_of_classes(read):
     assert rows(one_field, "label", "text") == [("1", "a"), ("2", "b")]
 
 
+def test_zhang_csv_reads_the_published_layout_of_yelp_and_dbpedia(read):
+    yelp = {
+        "yelp_review_polarity_csv/train.csv": (
+            '"1","Bad.\\n\\nShe said ""no"", twice."\n"2","Fine, I"\n'
+        ),
+        "yelp_review_polarity_csv/readme.txt": "Yelp Review Polarity Dataset\n",
+        "yelp_review_polarity_csv/test.csv": '"2","""Best"" \\""ever\\"""\n',
+    }
+    assert rows(read("zhang-csv", {"archive.tgz": tar(yelp)}), "id", "split", "label", "text") == [
+        ("train-1", "train", "1", 'Bad.\\n\\nShe said "no", twice.'),
+        ("train-2", "train", "2", "Fine, I"),
+        ("test-1", "test", "2", '"Best" \\"ever\\"'),
+    ]
+    dbpedia = {
+        "dbpedia_csv/classes.txt": "Company\nArtist\n",
+        "dbpedia_csv/test.csv": '1,"TY KU"," TY KU is a ""company""."\n',
+        "dbpedia_csv/train.csv": '2,"A"," B, \u00e9"\n1,"C"," D"\n',
+    }
+    table = read("zhang-csv", {"archive.tgz": tar(dbpedia)})
+    assert rows(table, "split", "label", "text_1", "text_2") == [
+        ("train", "Artist", "A", " B, \u00e9"),
+        ("train", "Company", "C", " D"),
+        ("test", "Company", "TY KU", ' TY KU is a "company".'),
+    ]
+
+
 @pytest.mark.parametrize(
     ("train", "message"),
     [
