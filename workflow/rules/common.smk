@@ -88,6 +88,15 @@ def growing(start):
     return amount
 
 
+def growing_with_input(start, times):
+    """Memory in MB that grows with the size of the input and with each attempt."""
+
+    def amount(wildcards, input, attempt):
+        return round((start + times * input.size_mb) * attempt)
+
+    return amount
+
+
 # Inputs
 
 
