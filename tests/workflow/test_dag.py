@@ -160,6 +160,35 @@ def test_fetched_files_are_shared_by_studies_and_the_mirror_enters_no_job(trec6,
     assert not any("elsewhere" in line for line in commands)
 
 
+def test_the_study_of_the_paper_shares_its_stages_among_six_datasets(tmp_path):
+    assert job_counts(tmp_path, "--configfile", CONFIG / "studies/paper.yaml") == {
+        "all": 1,
+        # an archive for each but the two files of TREC-6, the archive of WikiText-103
+        "fetch": 8,
+        "documents": 7,
+        "folds": 7,
+        "tokenizer": 1,
+        "tokens": 7,
+        # forward and backward, one seed
+        "pretrain": 2,
+        # both directions of six (12 x 3), and forward without pretraining on three (3 x 3)
+        "finetune": 45,
+        # ulmfit in both directions on six (12 x 3), and on three: full, two leave-outs, from
+        # scratch (12 x 3)
+        "classify": 72,
+        "score": 72,
+        "ensemble": 18,
+        "manifest": 1,
+        "before_test": 1,
+        "predict_test": 36,
+        "score_test": 36,
+        "ensemble_test": 18,
+        "tables": 1,
+        "figures": 1,
+        "report": 1,
+    }
+
+
 def test_lint_finds_nothing(tmp_path):
     done = snakemake(tmp_path, "--lint", "--configfile", BUILT_IN)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -18,7 +18,7 @@ from ulmfit.config.files import digests, places, published_forms
 from ulmfit.config.manifest import language_models
 from ulmfit.config.recipes import compute_threads
 from ulmfit.errors import UserError
-from ulmfit.store.files import canonical_json
+from ulmfit.store.files import canonical_json, folder_state
 from ulmfit.studies import load_plan, plan_values
 from ulmfit.gpus import gpus_to_request
 
@@ -86,6 +86,15 @@ def growing(start):
 
     def amount(wildcards, attempt):
         return start * attempt
+
+    return amount
+
+
+def growing_with_input(start, times):
+    """Memory in MB that grows with the size of the input and with each attempt."""
+
+    def amount(wildcards, input, attempt):
+        return round((start + times * input.size_mb) * attempt)
 
     return amount
 
@@ -194,7 +203,8 @@ def source_files(wildcards):
     """Files that a source reads: published ones, fetched, and the user's own."""
     text = PLAN.text(wildcards.text)
     # `params` of the rule hold the digests of published files, so a file that is fetched again, say
-    # from another URL, reruns nothing; a file of the user's own is known by its time alone.
+    # from another URL, reruns nothing; a file of the user's own is known by its time alone, and a
+    # folder by those of its files, which `params` hold too.
     return [
         path if text.versions(key)[0].path else ancient(path)
         for key, path in places(wildcards.text, text).items()
@@ -239,7 +249,8 @@ def file_places(wildcards):
 
 
 def file_digests(wildcards):
-    return digests(PLAN.text(wildcards.text))
+    """Digests of published files; a folder of the user's own is known by what is in it."""
+    return digests(PLAN.text(wildcards.text), folder_state)
 
 
 def fold_options(wildcards):

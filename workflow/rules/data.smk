@@ -39,7 +39,7 @@ rule documents:
         "../../envs/documents.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing_with_input(2000, 20),
         runtime=growing(60),
     params:
         source=text_source,
@@ -70,7 +70,7 @@ rule folds:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing_with_input(1000, 10),
         runtime=growing(30),
     params:
         options=fold_options,
