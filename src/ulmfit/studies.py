@@ -38,12 +38,16 @@ def plan_of(values: dict[str, Any]) -> Plan:
 
 
 def _with_registered(values: Any, registered: dict[str, Any]) -> Any:
-    """A study's values, its experiments laid over the registered ones of the same name."""
+    """A study's values, its experiments laid over the registered ones of the same name.
+
+    One with a title is the study's own. Else an own `main` would take the sealed fold from the
+    registered one.
+    """
     if not isinstance(values, dict) or not isinstance(values.get("experiments"), dict):
         return values
     experiments = {
-        name: merge(registered.get(name, {}), {} if own is None else own)
-        if own is None or isinstance(own, dict)
+        name: merge(registered.get(name, {}), own)
+        if isinstance(own, dict) and "title" not in own
         else own
         for name, own in values["experiments"].items()
     }

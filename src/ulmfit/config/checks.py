@@ -100,9 +100,7 @@ def check_folds(dataset: str, sizes: Folds, shown: str) -> None:
     """A dataset needs documents to choose by, and documents to show (UserError)."""
     for name in ("select", "report"):
         if getattr(sizes, name) == 0 and name in ("select", shown):
-            raise UserError(
-                f"datasets.yaml: {dataset}.folds: {name} is 0, but the study needs that fold"
-            )
+            raise UserError(f"{dataset}.folds: {name} is 0, but the study needs that fold")
 
 
 def check_files(name: str, text: Text) -> None:

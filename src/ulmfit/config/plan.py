@@ -32,7 +32,7 @@ from ulmfit.config.resolve import (
 from ulmfit.config.runs import Fields, PlannedCell, Run
 from ulmfit.config.sources import SOURCE_OPTIONS, Folds
 from ulmfit.config.study import STAGES, Override, Preset, Registry, Study, Text, Variant
-from ulmfit.config.validation import check, check_name
+from ulmfit.config.validation import check, check_name, merge
 from ulmfit.errors import UserError
 from ulmfit.store.files import canonical_json
 
@@ -114,7 +114,9 @@ class Plan:
 
     def fold_options(self, name: str) -> str:
         """Canonical JSON of the sizes of a text's folds, defaults filled in."""
-        return _options(Folds, self.text(name).folds, f"datasets.yaml: {name}.folds")
+        used = self.study.datasets.get(name)
+        sizes = merge(self.text(name).folds, used.folds if used else {})
+        return _options(Folds, sizes, f"{name}.folds")
 
     def recipe(self, stage: str, fields: Fields) -> str:
         """Canonical JSON of the recipe that a path's wildcards name."""

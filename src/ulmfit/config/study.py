@@ -61,6 +61,10 @@ class UsedDataset:
     """A dataset in a study."""
 
     corpus: str = field(metadata={"description": "Corpus that its models are pretrained on."})
+    folds: Override = field(
+        default_factory=dict,
+        metadata={"description": "Laid over the sizes of its folds for this study only."},
+    )
     recipes: dict[Literal["finetune", "classify"], Override] = field(
         default_factory=dict,
         metadata={"description": "Laid over the study's recipes for this dataset only."},
@@ -185,7 +189,8 @@ ENSEMBLES: dict[str, Ensemble] = {
 class Experiment:
     """A set of runs that makes one table and one figure.
 
-    A study lays what it says over the experiment of the same name in `config/experiments.yaml`.
+    A study lays what it says over the experiment of the same name in `config/experiments.yaml`;
+    with a `title` it is the study's own, and takes nothing from there.
     """
 
     title: str = key("", "Heading.")
@@ -228,7 +233,7 @@ class Study:
     experiments: dict[str, Experiment] = field(
         metadata={
             "description": "Experiments, by name: those of config/experiments.yaml with what "
-            "differs (`{}` = nothing), or your own."
+            "differs (`{}` = nothing), or your own with a `title`."
         }
     )
     preset: str = key(

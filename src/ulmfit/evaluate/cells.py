@@ -94,6 +94,10 @@ class Study:
             self._metrics[path] = read_json(path)
         return self._metrics[path]
 
+    def scored(self, run: str, fold: str) -> bool:
+        """Whether a run was scored on a fold."""
+        return fold in self.metrics(run, fold)["folds"]
+
     def fold_metrics(self, run: str, fold: str) -> dict[str, Any]:
         """Metrics of a run on a fold; raises UserError if it was not scored there."""
         folds: dict[str, dict[str, Any]] = self.metrics(run, fold)["folds"]

@@ -84,21 +84,25 @@ def write_before_test(metrics: Sequence[Path], output: Path) -> None:
 
 
 def _scored(study: Study, folds: Sequence[str]) -> list[tuple[str, str]]:
-    """(run, fold) of every fold that each run is scored on: test only where it is unsealed."""
+    """(run, fold) of every fold that each run is scored on: test only where it is unsealed.
+
+    A study that chooses and shows on one fold may have none called report.
+    """
     unsealed = set(study.manifest["unsealed"])
     return [
         (run, fold)
         for run in study.runs
         for fold in folds
-        if fold != "test" or study.runs[run]["path"] in unsealed
+        if (study.runs[run]["path"] in unsealed if fold == "test" else study.scored(run, fold))
     ]
 
 
 def _needed(study: Study) -> Iterator[Path]:
-    for run, fold in _scored(study, FOLDS):
-        yield study.folder(run, fold) / "metrics.json"
-        yield study.folder(run, fold) / "predictions.parquet"
+    unsealed = set(study.manifest["unsealed"])
     for run, facts in study.runs.items():
+        for fold in ("select", "test") if facts["path"] in unsealed else ("select",):
+            yield study.folder(run, fold) / "metrics.json"
+            yield study.folder(run, fold) / "predictions.parquet"
         if facts["kind"] == "model":
             yield study.folder(run, "report") / "history.csv"
     for model in study.manifest["language_models"]:
