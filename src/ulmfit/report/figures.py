@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ulmfit.report import wording
 from ulmfit.report.palette import Look, looks
 from ulmfit.report.results import Experiment, Row, Study, number, read_study
-from ulmfit.report.sheets import setting
+from ulmfit.report.sheets import fold_remark, setting
 from ulmfit.store.files import write_json
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ def _errors(
             f"{experiment.title}: error on the {experiment.fold} fold with 95 % interval"
             f"{_with(setting(experiment))}; {_size(experiment.rows)}. Small dots: single seeds. "
             "Dashed line: the reference. Hollow: not distinguished from it, or too few seeds to "
-            f"tell.{' Cross: the error that the paper gives.' if published else ''}",
+            f"tell.{' Cross: the error that the paper gives.' if published else ''} "
+            f"{fold_remark(experiment)}".rstrip(),
         ),
         dot_plot(study, experiment, found),
     )
@@ -99,7 +100,7 @@ def _labels(experiment: Experiment, found: Mapping[str, Look]) -> list[tuple[Ent
         f"{experiment.title}: error against number of labels",
         f"{experiment.title}: error on the {experiment.fold} fold against the number of labelled "
         f"documents, with 95 % intervals; {_size(experiment.rows)}. Lines are moved apart sideways "
-        "so that their bars can be told apart.",
+        f"so that their bars can be told apart. {fold_remark(experiment)}".rstrip(),
     )
     return [(entry, size_plot(experiment, found))]
 

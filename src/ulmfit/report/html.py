@@ -142,6 +142,7 @@ def _headline(study: Study, provenance: Mapping[str, Any]) -> list[tuple[str, st
     commit, dirty = provenance["code"]["commit"], provenance["code"]["dirty"]
     lines = [
         ("Study", study.manifest["study"]),
+        ("Preset", study.manifest.get("preset", {}).get("title", "")),
         ("Runs", wording.count(len(study.manifest["runs"]))),
         ("Language models", wording.count(len(study.manifest["language_models"]))),
         ("CPU time of training", wording.duration(total.get("cpu_s"))),

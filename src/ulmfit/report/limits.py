@@ -13,10 +13,16 @@ from ulmfit.report.sheets import DAGGER, FEW_SEEDS, few_seeds
 def sealed_fold_statement(study: Study, provenance: Mapping[str, Any]) -> str:
     """Whether, how often and for which tables the sealed test fold was looked at."""
     total = provenance["test_evaluations"]["total"]
+    readers = _readers_of_test_text(study)
+    read = (
+        f" Language models that have read its text, never its labels: {wording.listing(readers)}."
+        if readers
+        else ""
+    )
     if not total:
         return (
             "The test fold is sealed: nothing was predicted on it, and no number in this report "
-            "comes from it."
+            f"comes from it.{read}"
         )
     runs = provenance["test_evaluations"]["runs"]
     titles = [item.title for item in study.experiments if item.fold == "test"]
@@ -27,8 +33,13 @@ def sealed_fold_statement(study: Study, provenance: Mapping[str, Any]) -> str:
         f"The test fold was opened: {wording.plural(len(runs), 'run')} predicted it, each {often}, "
         f"{wording.plural(total, 'evaluation')} in all. The workflow chooses nothing by these "
         "numbers: epochs, the better of candidates and baselines are chosen on the select "
-        f"fold.{shown}"
+        f"fold.{shown}{read}"
     )
+
+
+def _readers_of_test_text(study: Study) -> list[str]:
+    titles = [title for item in study.experiments for title in item.readers_of_test_text()]
+    return list(dict.fromkeys(titles))
 
 
 def limits(study: Study, provenance: Mapping[str, Any]) -> list[str]:
@@ -60,6 +71,11 @@ def limits(study: Study, provenance: Mapping[str, Any]) -> list[str]:
         "alike, so intervals are somewhat too narrow.",
         "p-values are corrected (Holm) within one table, not across tables.",
     ]
+    if one_fold := [item.title for item in study.experiments if item.fold == "select"]:
+        text.append(
+            "One fold both chose epochs and candidates and is shown, so that errors are somewhat "
+            f"too low, in: {wording.listing(one_fold)}."
+        )
     if any(row["n_labelled"] != "all" for row in rows):
         text.append(
             "A number of labelled documents is one class-balanced draw, the same for all variants "

@@ -53,6 +53,7 @@ class Experiment:
     rows: tuple[Row, ...]
     cells: Mapping[str, Mapping[str, Any]]
     references: Mapping[str, str]
+    quoted: tuple[Mapping[str, Any], ...] = ()
 
     def groups(self) -> list[tuple[Row, ...]]:
         """Rows that are compared with one another: same data set, same number of labels."""
@@ -81,6 +82,12 @@ class Experiment:
         shown = {other["cell"] for other in self.rows}
         candidates = self.candidates(row)
         return bool(candidates) and candidates.keys() <= shown
+
+    def readers_of_test_text(self) -> list[str]:
+        """Titles of the rows whose language models read the text of the test documents."""
+        cells = (self.cells.get(row["cell"], {}) for row in self.rows)
+        titles = [str(cell["title"]) for cell in cells if cell.get("reads_test_text")]
+        return list(dict.fromkeys(titles))
 
     def chosen_title(self, row: Row) -> str:
         """Title of the cell that ``row`` stands for; empty if it stands for itself."""
@@ -150,6 +157,7 @@ def read_study(manifest: Path | str, tables: Path | str) -> Study:
                 rows=_read(tables / f"{item['name']}.csv", CELL_COLUMNS),
                 cells={cell["id"]: cell for cell in item["cells"]},
                 references=item.get("reference") or {},
+                quoted=tuple(item.get("quoted") or ()),
             )
             for item in content["experiments"]
         ),

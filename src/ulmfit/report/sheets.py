@@ -102,12 +102,25 @@ def _seeds(row: Row) -> str:
     return wording.count(row["seeds"]) + (DAGGER if few_seeds(row) else "")
 
 
+def fold_remark(experiment: Experiment) -> str:
+    """What must be said of the fold that is shown; mostly nothing."""
+    if experiment.fold != "select":
+        return ""
+    return (
+        "The same fold chose epochs and candidates, so these errors are somewhat too low, more so "
+        "for rows that stop early."
+    )
+
+
 def _caption(experiment: Experiment) -> str:
     same = setting(experiment)
     fold = f"Errors on the {experiment.fold} fold"
-    return " ".join(
-        part for part in (experiment.caption, f"{fold}: {same}." if same else f"{fold}.") if part
+    parts = (
+        experiment.caption,
+        f"{fold}: {same}." if same else f"{fold}.",
+        fold_remark(experiment),
     )
+    return " ".join(part for part in parts if part)
 
 
 def _notes(experiment: Experiment) -> list[str]:
@@ -123,14 +136,28 @@ def _notes(experiment: Experiment) -> list[str]:
         )
     if any(row["chosen"] for row in experiment.rows):
         notes.append(
-            "A line that stands for the better of several was chosen on the select fold, not on "
-            "the fold shown."
+            "A line that stands for the better of several was chosen on the select fold"
+            + (", not on the fold shown." if experiment.fold != "select" else ", which is shown.")
         )
     if any(row["published"] for row in experiment.rows):
         notes.append(
             "Published: error of the paper on its own division of this data set, without interval."
         )
+    if experiment.quoted:
+        notes.append(f"The paper quotes, {_quotes(experiment)}.")
+    if readers := experiment.readers_of_test_text():
+        notes.append(
+            f"Language models that have read the text of the test documents, never their labels: "
+            f"{wording.listing(readers)}."
+        )
     return notes
+
+
+def _quotes(experiment: Experiment) -> str:
+    by_dataset: dict[str, list[str]] = {}
+    for row in experiment.quoted:
+        by_dataset.setdefault(row["dataset"], []).append(f"{row['title']} {row['error']:.2f} %")
+    return "; ".join(f"on {dataset}: {', '.join(rows)}" for dataset, rows in by_dataset.items())
 
 
 def _interval(column: str, places: int, *, sign: bool = False) -> Show:
