@@ -25,8 +25,8 @@ def test_every_study_resolves(path):
 def test_a_misspelt_registry_is_named(tmp_path):
     shutil.copytree(CONFIG, tmp_path / "config")
     variants = tmp_path / "config/variants.yaml"
-    variants.write_text(variants.read_text().replace("freezing:", "freezes:", 1))
-    with pytest.raises(UserError, match=r"variant full: classify: freezes: unknown key 'freezes'"):
+    variants.write_text(variants.read_text().replace("{plan: last}", "{plans: last}", 1))
+    with pytest.raises(UserError, match=r"last: classify: freezing\.plans: unknown key 'plans'"):
         load_study(tmp_path / "config/config.yaml")
 
 

@@ -46,8 +46,8 @@ def _with_registered(values: Any, registered: dict[str, Any]) -> Any:
     if not isinstance(values, dict) or not isinstance(values.get("experiments"), dict):
         return values
     experiments = {
-        name: merge(registered.get(name, {}), own)
-        if isinstance(own, dict) and "title" not in own
+        name: merge(registered.get(name, {}), own or {})
+        if own is None or (isinstance(own, dict) and "title" not in own)
         else own
         for name, own in values["experiments"].items()
     }

@@ -60,8 +60,9 @@ def run(corpus, tmp_path):
     return run
 
 
-def test_planted_words_are_learned_and_select_and_report_predicted(run):
-    predictions, metrics = run(n_labelled="all")
+@pytest.mark.parametrize("name", sorted(BASELINES))
+def test_planted_words_are_learned_and_select_and_report_predicted(run, name):
+    predictions, metrics = run(n_labelled="all", name=name)
     assert {fold: values["n"] for fold, values in metrics["folds"].items()} == {
         "report": FOLDS["report"],
         "select": FOLDS["select"],
@@ -88,9 +89,10 @@ def test_only_the_first_labelled_documents_are_seen(run, monkeypatch):
     assert sorted(every.document) == sorted(f"fit-{rank}" for rank in range(FOLDS["fit"]))
 
 
-def test_two_runs_are_equal_to_the_last_bit(run, tmp_path):
-    run(out="one")
-    run(out="two")
+@pytest.mark.parametrize("name", sorted(BASELINES))
+def test_two_runs_are_equal_to_the_last_bit(run, tmp_path, name):
+    run(name=name, out="one")
+    run(name=name, out="two")
     one, two = (tmp_path / name / "predictions.parquet" for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
 
@@ -124,6 +126,18 @@ def test_words_of_one_letter_and_punctuation_count(run, corpus):
     assert run()[1]["folds"]["report"]["errors"] == 0
 
 
+@pytest.mark.parametrize("name", sorted(BASELINES))
+def test_only_the_fold_select_tunes(run, corpus, name):
+    before, metrics = run(name=name, out="before")
+    documents = pd.read_parquet(corpus[0])
+    shown = documents["id"].str.startswith(("report", "test"))
+    documents.loc[shown, "label"] = np.where(documents["label"][shown] == "tool", "fruit", "tool")
+    write_table(corpus[0], documents)
+    after, again = run(name=name, out="after")
+    np.testing.assert_array_equal(after.probability, before.probability)
+    assert again["training"]["chosen"] == metrics["training"]["chosen"]
+
+
 def test_several_text_fields_are_read(run, corpus):
     documents = pd.read_parquet(corpus[0])
     documents["text_2"] = np.where(documents["label"] == "fruit", "sweet", "sharp")
@@ -132,11 +146,12 @@ def test_several_text_fields_are_read(run, corpus):
     assert run()[1]["folds"]["report"]["errors"] == 0
 
 
-def test_a_class_without_labelled_documents_has_no_probability(run, corpus):
+@pytest.mark.parametrize("name", sorted(BASELINES))
+def test_a_class_without_labelled_documents_has_no_probability(run, corpus, name):
     documents = pd.read_parquet(corpus[0])
     documents.loc[documents["id"] == "report-3", "label"] = "animal"
     write_table(corpus[0], documents)
-    predictions, _ = run()
+    predictions, _ = run(name=name)
     assert predictions.classes == ("animal", "fruit", "tool")
     assert predictions.probability[:, 0].max() == 0
 

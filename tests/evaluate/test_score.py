@@ -47,7 +47,7 @@ class Case:
         write_json(folder / "card.json", {"seed": seed, "weights_sha256": f"digest-{seed}"})
         return folder / "probabilities.npz", folder / "card.json"
 
-    def score(self, *members, name="scored", ledger=None):
+    def score(self, *members, name="scored", ledger=None, **more):
         """Score members; returns (predictions, metrics)."""
         out = self.folder / name
         probabilities, cards = zip(*members, strict=True)
@@ -58,6 +58,7 @@ class Case:
             out / "metrics.json",
             list(cards),
             ledger=ledger,
+            **more,
         )
         return read_predictions(out / "predictions.parquet"), read_json(out / "metrics.json")
 
@@ -123,14 +124,49 @@ def test_an_ensemble_is_the_mean_of_its_members_by_document(make_case):
     assert [card["seed"] for card in metrics["member_cards"]] == [1, 2, 3]
 
 
-def test_the_order_of_documents_in_a_member_does_not_matter(make_case):
+@pytest.mark.parametrize("rule", ["mean", "logits", "weighted", "vote"])
+def test_the_order_of_documents_in_a_member_does_not_matter(make_case, rule):
     case = make_case()
     members = [case.member(1), case.member(2)]
-    case.score(*members)
+    case.score(*members, rule=rule)
     straight = (case.folder / "scored" / "predictions.parquet").read_bytes()
     shuffled = np.random.default_rng(5).permutation(len(case.document))
-    case.score(case.member(1), case.member(2, rows=shuffled))
+    case.score(case.member(1), case.member(2, rows=shuffled), rule=rule)
     assert (case.folder / "scored" / "predictions.parquet").read_bytes() == straight
+
+
+def test_weights_are_fitted_on_the_fold_select_alone(make_case):
+    case = make_case()
+    members = [case.member(1), case.member(2)]
+    _, before = case.score(*members, rule="weighted")
+    # Another answer to every document that is shown, and the same weights.
+    table = pd.read_parquet(case.folder / "documents.parquet")
+    shown = table["id"].isin(case.document[case.fold == "report"])
+    table.loc[shown, "label"] = table["label"][shown].map(
+        dict(zip(CLASSES, CLASSES[1:] + CLASSES[:1], strict=True))
+    )
+    write_table(case.folder / "documents.parquet", table)
+    _, after = case.score(*members, rule="weighted")
+    assert after["member_weights"] == before["member_weights"]
+    assert after["folds"]["report"] != before["folds"]["report"]
+    assert before["combine"] == "weighted"
+
+
+def test_the_test_fold_takes_the_weights_that_were_fitted_before(make_case):
+    case = make_case(folds=("test",))
+    fitted = case.folder / "metrics.json"
+    write_json(fitted, {"member_weights": [0.25, 0.75]})
+    members = [case.member(1), case.member(2)]
+    ledger = case.folder / "ledger"
+    one, two = (case.score(member, ledger=ledger)[0].probability for member in members)
+    made, metrics = case.score(*members, rule="weighted", fitted=fitted, ledger=ledger)
+    np.testing.assert_allclose(made.probability, 0.25 * one + 0.75 * two, atol=1e-6)
+    assert metrics["member_weights"] == [0.25, 0.75]
+    write_json(fitted, {"member_weights": [1.0]})
+    with pytest.raises(UserError, match="1 weights for 2 members"):
+        case.score(*members, rule="weighted", fitted=fitted, ledger=ledger)
+    with pytest.raises(UserError, match="no document of the fold select"):
+        case.score(*members, rule="weighted", ledger=ledger)
 
 
 def test_a_member_without_some_documents_is_refused(make_case):

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ulmfit.errors import UserError
-from ulmfit.store.tokens import TokenStore, read_tokens, write_tokens
+from ulmfit.store.tokens import TokenStore, language_model_text, read_tokens, write_tokens
 
 
 def token_store(lengths=(3, 1, 2), vocabulary=("xxunk", "xxpad", "a", "\u2028", "b c")):
@@ -90,3 +90,25 @@ def test_files_of_two_folders_do_not_mix(tmp_path):
     (tmp_path / "a" / "ids.npy").write_bytes((tmp_path / "b" / "ids.npy").read_bytes())
     with pytest.raises(UserError, match="does not fit together"):
         read_tokens(tmp_path / "a")
+
+
+FOLD = np.array(["fit", "select", "fit", "unlabelled", "test", "report", "fit"])
+RANK = np.array([2, -1, 0, -1, -1, -1, 1], dtype=np.int32)
+
+
+@pytest.mark.parametrize(
+    ("n_text", "read"),
+    [
+        ("all", [0, 2, 3, 6]),
+        ("with-test", [0, 2, 3, 4, 6]),
+        ("labelled", [0, 2, 6]),
+        (2, [2, 6]),
+    ],
+)
+def test_a_language_model_reads_the_text_that_is_named(n_text, read):
+    assert np.flatnonzero(language_model_text(FOLD, RANK, n_text)).tolist() == read
+
+
+def test_text_of_more_documents_than_there_are_is_refused():
+    with pytest.raises(UserError, match="4 labelled documents asked for and 3 in fold fit"):
+        language_model_text(FOLD, RANK, 4)

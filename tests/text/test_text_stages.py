@@ -293,3 +293,32 @@ def test_any_text_can_be_stored_and_read_again(tmp_path_factory, texts):
     store = word_tokens(tmp_path_factory.mktemp("any"), [f"a {text}" for text in texts])
     assert len(store.document) == len(texts)
     assert int(store.ids.max()) < len(store.vocabulary)
+
+
+PLACED = {"folds": ["fit", "fit", "unlabelled", "select", "test"]}
+FIVE = ["alpha", "beta", "gamma", "delta", "epsilon"]
+
+
+@pytest.mark.parametrize(
+    ("n_text", "known"),
+    [("all", 3), ("labelled", 2), (1, 1), ("with-test", 5)],
+)
+def test_the_vocabulary_of_words_is_that_of_the_text_that_is_named(tmp_path, n_text, known):
+    make_tokenizer(recipe(), None, None, tmp_path / "tokenizer.json", 1)
+    files = write_corpus(tmp_path, FIVE, **PLACED)
+    store = make_tokens(tmp_path / "tokenizer.json", *files, tmp_path / "out", 1, n_text)
+    wanted = [word for i, word in enumerate(FIVE) if i < known and (known < 5 or i != 3)]
+    assert set(FIVE) & set(store.vocabulary) == set(wanted)
+
+
+def test_a_vocabulary_may_be_kept(tmp_path):
+    make_tokenizer(recipe(), None, None, tmp_path / "tokenizer.json", 1)
+    (tmp_path / "corpus").mkdir()
+    corpus_files = write_corpus(tmp_path / "corpus", ["beta zeta", "zeta"])
+    pretrained = make_tokens(tmp_path / "tokenizer.json", *corpus_files, tmp_path / "lm", 1)
+    files = write_corpus(tmp_path, FIVE, **PLACED)
+    kept = tmp_path / "lm/vocabulary.txt"
+    store = make_tokens(tmp_path / "tokenizer.json", *files, tmp_path / "out", 1, 1, kept)
+    assert store.vocabulary == pretrained.vocabulary
+    assert [store.vocabulary[i] for i in store.read(1, "fwd")] == ["xxbos", "beta"]
+    assert [store.vocabulary[i] for i in store.read(0, "fwd")] == ["xxbos", "xxunk"]

@@ -31,14 +31,15 @@ def test_the_built_in_study_shares_its_stages(built_in):
         "classify": 36,
         "score": 36,
         "ensemble": 6,
-        "baseline": 2,
+        # two kinds, 100 and 2,000 labels
+        "baseline": 4,
         "manifest": 1,
         "before_test": 1,
         # ulmfit in three ways, two from scratch
         "predict_test": 15,
         "score_test": 15,
         "ensemble_test": 6,
-        "baseline_test": 1,
+        "baseline_test": 2,
         "tables": 1,
         "figures": 1,
         "report": 1,
@@ -82,18 +83,19 @@ def test_the_smoke_study_has_every_rule(built_in, tmp_path):
         "documents": 2,
         "folds": 2,
         "tokenizer": 2,
-        "tokens": 4,
+        # as in the built-in study, and vocabularies of 80 texts, of the test text too, and kept
+        "tokens": 7,
         "pretrain": 3,
-        "finetune": 8,
-        "classify": 24,
-        "score": 24,
-        "ensemble": 4,
-        "baseline": 2,
+        "finetune": 14,
+        "classify": 30,
+        "score": 30,
+        "ensemble": 6,
+        "baseline": 3,
         "manifest": 1,
         "before_test": 1,
         "predict_test": 4,
         "score_test": 4,
-        "ensemble_test": 2,
+        "ensemble_test": 4,
         "baseline_test": 1,
         "tables": 1,
         "figures": 1,
@@ -125,17 +127,81 @@ def test_the_trec6_study_fetches_its_files_and_shares_its_stages(trec6):
         "classify": 21,
         "score": 21,
         "ensemble": 3,
-        "baseline": 1,
+        "baseline": 2,
         "manifest": 1,
         "before_test": 1,
         # ulmfit in both directions, two from scratch
         "predict_test": 12,
         "score_test": 12,
         "ensemble_test": 3,
-        "baseline_test": 1,
+        "baseline_test": 2,
         "tables": 1,
         "figures": 1,
         "report": 1,
+    }
+
+
+FULL = ("--configfile", CONFIG / "studies/docstrings-full.yaml")
+
+
+def test_the_fifteen_cells_of_tables_4_to_7_share_their_stages(tmp_path):
+    tables = ("table_4", "table_5", "table_6", "table_7")
+    assert job_counts(tmp_path, *tables, *FULL) == {
+        "documents": 2,
+        "folds": 2,
+        "tokenizer": 1,
+        "tokens": 2,
+        # with and without dropout, one seed
+        "pretrain": 2,
+        # as usual, without pretraining, without dropout, full, full with discriminative rates
+        "finetune": 15,
+        "classify": 45,
+        "score": 45,
+        "part_manifest": 4,
+        "part_tables": 4,
+        "part": 4,
+        **dict.fromkeys(tables, 1),
+    }
+
+
+def test_the_rows_of_table_7_hang_off_one_fine_tuned_language_model(tmp_path):
+    jobs = job_counts(tmp_path, "classifier_finetuning", *FULL)
+    # One seed of pretraining, three of fine-tuning: nine rows for each, and that from scratch.
+    assert (jobs["pretrain"], jobs["finetune"], jobs["classify"]) == (1, 3, 30)
+    # An alias is the same target, and an ablation leaves the test fold sealed.
+    alias = job_counts(tmp_path, "table_7", *FULL)
+    assert alias.pop("table_7") == jobs.pop("classifier_finetuning") == 1
+    assert alias == jobs
+    assert not {"before_test", "predict_test", "score_test", "tables", "report"} & jobs.keys()
+
+
+def test_a_table_of_the_test_fold_waits_for_the_whole_study(tmp_path):
+    jobs = job_counts(tmp_path, "table_2", *FULL)
+    assert jobs == {
+        "documents": 2,
+        "folds": 2,
+        "tokenizer": 2,
+        # words and sub-words of both texts; of words also the vocabularies of 100, 500 and 2,000
+        # texts, of the test text too, and that of the corpus
+        "tokens": 9,
+        # both directions and tokenizers, and without dropout
+        "pretrain": 5,
+        # seven ways for words forward, three readings more; 100, 500 and 2,000 texts, two
+        # vocabularies
+        "finetune": 48,
+        "classify": 126,
+        "score": 126,
+        "ensemble": 18,
+        "baseline": 2,
+        "before_test": 1,
+        "predict_test": 6,
+        "score_test": 6,
+        "ensemble_test": 3,
+        "baseline_test": 2,
+        "part_manifest": 1,
+        "part_tables": 1,
+        "part": 1,
+        "table_2": 1,
     }
 
 

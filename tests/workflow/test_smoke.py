@@ -53,7 +53,7 @@ def test_a_value_of_the_classifier_reruns_classifiers_and_what_follows(finished,
     changed["recipes"]["classify"]["optimizer"]["clip"] = 0.5
     jobs = job_counts(finished, "--configfile", write_study(tmp_path, changed))
     above = {"documents", "folds", "tokenizer", "tokens", "pretrain", "finetune"}
-    assert jobs["classify"] == 24
+    assert jobs["classify"] == 30
     assert not above & jobs.keys()
     assert "baseline" not in jobs
 
@@ -75,7 +75,7 @@ def test_the_test_fold_was_looked_at_once(finished):
 def test_new_results_are_written_down_before_the_test_fold_is_asked_again(finished):
     jobs = job_counts(finished, "--configfile", SMOKE, "--forcerun", "score")
     assert jobs["before_test"] == 1
-    assert (jobs["predict_test"], jobs["score_test"], jobs["ensemble_test"]) == (4, 4, 2)
+    assert (jobs["predict_test"], jobs["score_test"], jobs["ensemble_test"]) == (4, 4, 4)
 
 
 def test_scoring_the_same_model_again_is_no_new_look_at_the_test_fold(finished):
@@ -110,6 +110,49 @@ def test_a_study_without_its_weights_is_still_finished(finished, tmp_path):
     finally:
         for path, place in hidden.items():
             place.rename(path)
+
+
+def test_the_target_of_an_experiment_makes_the_same_table_and_trains_nothing_more(finished):
+    tables = finished / "results/smoke/tables"
+    part = finished / "results/smoke/experiments/switches"
+    done = snakemake(finished, "switches", "--configfile", SMOKE)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-8000:]
+    for name in ("switches.csv", "switches.md"):
+        assert (part / "tables" / name).read_bytes() == (tables / name).read_bytes()
+    assert (part / "figures/errors-switches.svg").exists()
+    assert job_counts(finished, "switches", "--configfile", SMOKE) == {}
+
+
+def test_a_supervised_model_has_the_vocabulary_of_its_texts_or_keeps_the_pretrained(finished):
+    tokens = finished / "results/smoke/tokens"
+    sizes = {
+        name: len((tokens / name / "vocabulary.txt").read_text().split("\n"))
+        for name in (
+            *(f"docstrings-small/word/{text}" for text in ("none", "80", "with-test")),
+            *("docstrings-small/word/library-docs-small", "library-docs-small/word/none"),
+        )
+    }
+    own, labelled, with_test, kept, pretrained = sizes.values()
+    assert labelled < own < with_test
+    assert kept == pretrained
+
+
+def test_what_is_special_about_a_table_is_said(finished):
+    tables = finished / "results/smoke/tables"
+    html = (finished / "results/smoke/report/report.html").read_text()
+    for text in ((tables / "one-fold.md").read_text(), html):
+        assert "The same fold chose epochs" in text
+    for text in ((tables / "switches.md").read_text(), html):
+        assert "the text of the test documents, never their labels: With the test text" in text
+    assert "The same fold chose epochs" not in (tables / "main.md").read_text()
+
+
+def test_weights_on_the_test_fold_are_those_fitted_before(finished):
+    folder = finished / "results/smoke/ensembles/docstrings-small/weighted/ulmfit/n80/s0"
+    before, test = (
+        json.loads((folder / name).read_text()) for name in ("metrics.json", "test/metrics.json")
+    )
+    assert test["member_weights"] == before["member_weights"]
 
 
 def test_the_report_is_one_file_with_every_experiment(finished, study):
