@@ -1,5 +1,6 @@
-# make study   set up, run the built-in study, print the path of its report
-# make test    set up, check style and types, run the tests
+# make study        set up, run the built-in study, print the path of its report
+# make study-full   the same with every experiment, about two hours on two cores
+# make test         set up, check style and types, run the tests
 # PYTHON=python3.12 chooses an interpreter; PIP_ARGS="..." goes to pip (another torch build, a mirror).
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -15,11 +16,14 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: study test setup clean-checkpoints schema
+.PHONY: study study-full test setup clean-checkpoints schema
 
 study: $(VENV)/.base
 	@$(RUN) snakemake --cores $(CORES) --resources gpu=1 --configfile $(STUDY) $(ARGS)
 	@$(VENV)/bin/python -c 'import sys, yaml; print("report: results/" + yaml.safe_load(open(sys.argv[1]))["study"] + "/report/report.html")' $(STUDY)
+
+study-full: STUDY := config/studies/docstrings-full.yaml
+study-full: study
 
 test: $(VENV)/.test
 	$(RUN) ruff format --check src tests
