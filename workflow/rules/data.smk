@@ -39,7 +39,7 @@ rule documents:
         "../../envs/documents.yaml"
     threads: 1
     resources:
-        mem_mb=growing_with_input(2000, 20),
+        mem_mb=growing_with_input(2000, 10),
         runtime=growing(60),
     params:
         source=text_source,

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPLITS = ("train", "test", "unlabelled")
-CHUNK = 4096
-"""Documents that are worked on at a time."""
 
 
 def texts(table: pd.DataFrame) -> pd.Series[str]:
@@ -61,11 +59,9 @@ def describe(table: pd.DataFrame) -> dict[str, Any]:
     """Sizes of a documents table and the SHA-256 of its ids, splits, labels and texts."""
     known = table[table["label"].notna()]
     digest = hashlib.sha256()
-    content = table[["id", "split", "label", *text_fields(table)]]
-    for start in range(0, len(content), CHUNK):  # as objects, all texts would take twice the memory
-        part = content.iloc[start : start + CHUNK].astype(object)
-        for row in part.where(part.notna(), None).itertuples(index=False):
-            digest.update(json.dumps(row).encode())
+    content = table[["id", "split", "label", *text_fields(table)]].astype(object)
+    for row in content.where(content.notna(), None).itertuples(index=False):
+        digest.update(json.dumps(row).encode())
     facts = {
         "documents": len(table),
         "groups": int(table["group"].nunique()),
