@@ -1,0 +1,58 @@
+"""The table of duplicates: within and between splits, folds and corpus of each dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+LEAKAGE_COLUMNS = ("dataset", "corpus", "kind", "part", "other", "documents", "exact", "normalised")
+
+FORMS = ("exact", "normalised")
+
+
+def leakage_rows(entry: Mapping[str, str], counts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Rows of one dataset from what the stage `leakage` counted (``leakage-<corpus>.json``).
+
+    ``kind`` says what ``exact`` and ``normalised`` count: ``repeated``, documents of ``part``
+    beyond the first of each text; ``shared``, distinct texts in both ``part`` and ``other``;
+    ``conflicting``, distinct texts under several labels; ``copied``, documents of the fold
+    ``part`` whose text also stands in the fold ``other``; ``contained``, documents of ``part``
+    that stand within one of ``other``. ``documents`` is the number of documents looked at.
+    """
+    for kind, part, other, documents, found in _counts(counts):
+        yield {
+            "dataset": entry["dataset"],
+            "corpus": entry["corpus"],
+            "kind": kind,
+            "part": part,
+            "other": other,
+            "documents": documents,
+            **found,
+        }
+
+
+def _counts(counts: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int | None, Any]]:
+    exact = counts["exact"]
+    for part, documents in counts["documents"].items():
+        yield "repeated", part, "", documents, _both(counts, "repeats", part)
+    for part, others in exact["shared"].items():
+        for other in others:
+            yield "shared", part, other, None, _both(counts, "shared", part, other)
+    yield "conflicting", "", "", counts["labelled"], _both(counts, "conflicts", "texts")
+    for part, others in exact["copies"].items():
+        for other in others:
+            documents = counts["folds"][part]
+            yield "copied", part, other, documents, _both(counts, "copies", part, other)
+    for part, found in counts["contained"].items():
+        yield "contained", part, "corpus", found["searched"], {"normalised": found["found"]}
+
+
+def _both(counts: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """The count under some keys in each form."""
+    found = {}
+    for form in FORMS:
+        value = counts[form]
+        for key in keys:
+            value = value[key]
+        found[form] = value
+    return found
