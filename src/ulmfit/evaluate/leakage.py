@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-LEAKAGE_COLUMNS = ("dataset", "corpus", "kind", "part", "other", "documents", "exact", "normalised")
+LEAKAGE_COLUMNS = (
+    *("dataset", "corpus", "kind", "part", "other", "documents", "exact", "normalised"),
+    "min_words",
+)
 
 FORMS = ("exact", "normalised")
 
@@ -17,7 +20,8 @@ def leakage_rows(entry: Mapping[str, str], counts: Mapping[str, Any]) -> Iterato
     beyond the first of each text; ``shared``, distinct texts in both ``part`` and ``other``;
     ``conflicting``, distinct texts under several labels; ``copied``, documents of the fold
     ``part`` whose text also stands in the fold ``other``; ``contained``, documents of ``part``
-    that stand within one of ``other``. ``documents`` is the number of documents looked at.
+    of at least ``min_words`` words that stand within one of ``other``. ``documents`` is the number
+    of documents looked at.
     """
     for kind, part, other, documents, found in _counts(counts):
         yield {
@@ -44,7 +48,8 @@ def _counts(counts: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int | No
             documents = counts["folds"][part]
             yield "copied", part, other, documents, _both(counts, "copies", part, other)
     for part, found in counts["contained"].items():
-        yield "contained", part, "corpus", found["searched"], {"normalised": found["found"]}
+        values = {"normalised": found["found"], "min_words": counts["contained_min_words"]}
+        yield "contained", part, "corpus", found["searched"], values
 
 
 def _both(counts: Mapping[str, Any], *keys: str) -> dict[str, Any]:
