@@ -84,7 +84,7 @@ def _statement(dataset: str, rows: Sequence[Row]) -> str:
         if (row["kind"], row["other"]) == ("copied", "fit") and row["part"] != "select"
     ]
     if copies:
-        parts.append(f"{wording.listing(copies)} have a normalised copy in the fit fold")
+        parts.append(f"normalised copies in the fit fold: {wording.listing(copies)}")
     return f"{dataset}: {'; '.join(parts) or 'nothing is evaluated'}."
 
 
