@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,10 +39,8 @@ def read_table(path: Path | str, columns: tuple[str, ...]) -> pd.DataFrame:
     """Read a parquet table that must have at least ``columns``; raises UserError otherwise."""
     import pandas as pd
 
-    try:
+    with _damage_named(path):
         table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:  # pyarrow's errors derive from these
-        raise UserError(f"{path} cannot be read ({error}): delete it and run again") from error
     _require(path, columns, list(table.columns))
     return table
 
@@ -50,22 +49,25 @@ def read_batches(path: Path | str, columns: tuple[str, ...]) -> Iterator[pd.Data
     """The rows of a parquet table in parts, each as :func:`read_table` gives the whole."""
     from pyarrow import parquet
 
-    try:
-        with parquet.ParquetFile(path) as file:
-            _require(path, columns, file.schema_arrow.names)
-            for batch in file.iter_batches(BATCH):
-                yield batch.to_pandas()
-    except (OSError, ValueError) as error:  # pyarrow's errors derive from these
-        raise UserError(f"{path} cannot be read ({error}): delete it and run again") from error
+    with _damage_named(path), parquet.ParquetFile(path) as file:
+        _require(path, columns, file.schema_arrow.names)
+        for batch in file.iter_batches(BATCH):
+            yield batch.to_pandas()
 
 
 def count_rows(path: Path | str) -> int:
     """Rows of a parquet table, without reading them."""
     from pyarrow import parquet
 
-    try:
+    with _damage_named(path):
         return int(parquet.read_metadata(path).num_rows)
-    except (OSError, ValueError) as error:
+
+
+@contextmanager
+def _damage_named(path: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:  # pyarrow's errors derive from these
         raise UserError(f"{path} cannot be read ({error}): delete it and run again") from error
 
 
