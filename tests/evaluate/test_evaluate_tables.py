@@ -345,6 +345,7 @@ def test_every_count_of_duplicates_stands_in_the_table_once(synthetic_results):
         assert {key: row[form] for key, row in found.items()} == {
             key: str(number) for key, number in expected.items()
         }
+    assert [part for kind, part, _ in found if kind == "repeated"] == ["train", "test", "corpus"]
     assert found["copied", "report", "fit"]["documents"] == "200"
     assert found["contained", "test", "corpus"]["documents"] == "41"
     assert found["contained", "test", "corpus"]["min_words"] == "8"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 LEAKAGE_COLUMNS = (
@@ -11,6 +11,7 @@ LEAKAGE_COLUMNS = (
 )
 
 FORMS = ("exact", "normalised")
+ORDER = ("train", "fit", "select", "report", "test", "unlabelled", "corpus")
 
 
 def leakage_rows(entry: Mapping[str, str], counts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -37,19 +38,25 @@ def leakage_rows(entry: Mapping[str, str], counts: Mapping[str, Any]) -> Iterato
 
 def _counts(counts: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int | None, Any]]:
     exact = counts["exact"]
-    for part, documents in counts["documents"].items():
-        yield "repeated", part, "", documents, _both(counts, "repeats", part)
-    for part, others in exact["shared"].items():
-        for other in others:
+    for part in _ordered(counts["documents"]):
+        yield "repeated", part, "", counts["documents"][part], _both(counts, "repeats", part)
+    for part in _ordered(exact["shared"]):
+        for other in _ordered(exact["shared"][part]):
             yield "shared", part, other, None, _both(counts, "shared", part, other)
     yield "conflicting", "", "", counts["labelled"], _both(counts, "conflicts", "texts")
-    for part, others in exact["copies"].items():
-        for other in others:
+    for part in _ordered(exact["copies"]):
+        for other in _ordered(exact["copies"][part]):
             documents = counts["folds"][part]
             yield "copied", part, other, documents, _both(counts, "copies", part, other)
-    for part, found in counts["contained"].items():
+    for part in _ordered(counts["contained"]):
+        found = counts["contained"][part]
         values = {"normalised": found["found"], "min_words": counts["contained_min_words"]}
         yield "contained", part, "corpus", found["searched"], values
+
+
+def _ordered(names: Iterable[str]) -> list[str]:
+    """Names of splits, folds and the corpus as readers expect them; JSON sorts its keys."""
+    return sorted(names, key=ORDER.index)
 
 
 def _both(counts: Mapping[str, Any], *keys: str) -> dict[str, Any]:
