@@ -1,5 +1,6 @@
 """The job graph of each study: what is shared, what reruns."""
 
+import re
 import shutil
 from collections import Counter
 
@@ -62,6 +63,21 @@ def test_a_variant_more_costs_its_own_stages_only(built_in, tmp_path):
     more = Counter(job_counts(tmp_path, "--configfile", write_study(tmp_path, study)))
     more.subtract(built_in)
     assert {rule: n for rule, n in more.items() if n} == {"classify": 3, "score": 3}
+
+
+def test_pieces_of_each_texts_own_cost_a_tokenizer_and_train_the_same_models(built_in, tmp_path):
+    study = yaml.safe_load(BUILT_IN.read_text())
+    study["recipes"]["tokenizers"]["subword"] |= {"pieces_from": "dataset", "subword_model": "bpe"}
+    path = write_study(tmp_path, study)
+    assert job_counts(tmp_path, "--configfile", path) == built_in | {"tokenizer": 3}
+    folder = "results/docstrings"
+    target = f"{folder}/tokens/docstrings/subword/docstrings/tokens.json"
+    done = snakemake(tmp_path, target, "--dry-run", "--configfile", path)
+    inputs = re.findall(r"^    input: (.*)$", done.stdout, re.M)
+    data = {f"{folder}/data/docstrings/{name}.parquet" for name in ("documents", "folds")}
+    tokenizer = f"{folder}/tokenizers/subword/docstrings/tokenizer.json"
+    assert data in [set(line.split(", ")) for line in inputs]
+    assert data | {tokenizer} in [set(line.split(", ")) for line in inputs]
 
 
 def test_a_mistake_in_the_config_stops_before_the_graph(tmp_path):
