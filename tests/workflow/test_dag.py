@@ -20,6 +20,7 @@ def test_the_built_in_study_shares_its_stages(built_in):
         "all": 1,
         "documents": 2,
         "folds": 2,
+        "leakage": 1,
         "tokenizer": 2,
         "tokens": 4,
         # word forward, word backward, sub-word forward; one seed
@@ -93,6 +94,7 @@ def test_the_smoke_study_has_every_rule(built_in, tmp_path):
         "all": 1,
         "documents": 2,
         "folds": 2,
+        "leakage": 1,
         "tokenizer": 2,
         "tokens": 4,
         "pretrain": 3,
@@ -127,6 +129,7 @@ def test_the_trec6_study_fetches_its_files_and_shares_its_stages(trec6):
         "fetch": 3,
         "documents": 2,
         "folds": 2,
+        "leakage": 1,
         "tokenizer": 1,
         "tokens": 2,
         # forward and backward, one seed

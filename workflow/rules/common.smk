@@ -244,6 +244,14 @@ def text_files(file):
     return [f"<results>/{file.format(text=text)}" for text in PLAN.texts()]
 
 
+def leakage_files():
+    """Counts of duplicates of each dataset and the corpus of its models."""
+    return [
+        f"<results>/{paths.LEAKAGE.format(dataset=name, corpus=used.corpus)}"
+        for name, used in PLAN.study.datasets.items()
+    ]
+
+
 # At the start of a line `report` is a keyword of Snakemake, so its flag needs another name there.
 in_report = report
 
@@ -298,5 +306,5 @@ def bitmap_outputs():
 
 def markdown_outputs():
     """Markdown beside the CSV of every table that readers see."""
-    names = [*PLAN.study.experiments, "language_models"]
+    names = [*PLAN.study.experiments, "language_models", "leakage"]
     return [f"<results>/tables/{name}.md" for name in names]
