@@ -65,6 +65,18 @@ def test_a_variant_more_costs_its_own_stages_only(built_in, tmp_path):
     assert {rule: n for rule, n in more.items() if n} == {"classify": 3, "score": 3}
 
 
+def test_pieces_of_each_texts_own_cost_a_tokenizer_and_train_the_same_models(built_in, tmp_path):
+    study = yaml.safe_load(BUILT_IN.read_text())
+    study["recipes"]["tokenizers"]["subword"] |= {"pieces_from": "dataset", "subword_model": "bpe"}
+    path = write_study(tmp_path, study)
+    assert job_counts(tmp_path, "--configfile", path) == built_in | {"tokenizer": 3}
+    for text in ("docstrings", "library-docs"):
+        tokens = f"results/docstrings/tokens/{text}/subword/{text}/tokens.json"
+        # one `documents`: no other text is read
+        alone = {"documents": 1, "folds": 1, "tokenizer": 1, "tokens": 1}
+        assert job_counts(tmp_path, tokens, "--configfile", path) == alone
+
+
 def test_a_mistake_in_the_config_stops_before_the_graph(tmp_path):
     study = yaml.safe_load(BUILT_IN.read_text())
     study["experimnts"] = study.pop("experiments")

@@ -145,7 +145,7 @@ def language_model_facts(wildcards):
 
 
 def training_text(pattern):
-    """Words need no training; sub-words are trained on the fit fold of a corpus."""
+    """Words need no training; sub-words are trained on a corpus, or each text on itself."""
 
     def files(wildcards):
         if wildcards.trained_on == paths.NONE:
