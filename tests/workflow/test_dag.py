@@ -20,6 +20,7 @@ def test_the_built_in_study_shares_its_stages(built_in):
         "all": 1,
         "documents": 2,
         "folds": 2,
+        "leakage": 1,
         "tokenizer": 2,
         "tokens": 4,
         # word forward, word backward, sub-word forward; one seed
@@ -65,6 +66,18 @@ def test_a_variant_more_costs_its_own_stages_only(built_in, tmp_path):
     assert {rule: n for rule, n in more.items() if n} == {"classify": 3, "score": 3}
 
 
+def test_pieces_of_each_texts_own_cost_a_tokenizer_and_train_the_same_models(built_in, tmp_path):
+    study = yaml.safe_load(BUILT_IN.read_text())
+    study["recipes"]["tokenizers"]["subword"] |= {"pieces_from": "dataset", "subword_model": "bpe"}
+    path = write_study(tmp_path, study)
+    assert job_counts(tmp_path, "--configfile", path) == built_in | {"tokenizer": 3}
+    for text in ("docstrings", "library-docs"):
+        tokens = f"results/docstrings/tokens/{text}/subword/{text}/tokens.json"
+        # one `documents`: no other text is read
+        alone = {"documents": 1, "folds": 1, "tokenizer": 1, "tokens": 1}
+        assert job_counts(tmp_path, tokens, "--configfile", path) == alone
+
+
 def test_a_mistake_in_the_config_stops_before_the_graph(tmp_path):
     study = yaml.safe_load(BUILT_IN.read_text())
     study["experimnts"] = study.pop("experiments")
@@ -82,6 +95,7 @@ def test_the_smoke_study_has_every_rule(built_in, tmp_path):
         "all": 1,
         "documents": 2,
         "folds": 2,
+        "leakage": 1,
         "tokenizer": 2,
         # as in the built-in study, and vocabularies of 80 texts, of the test text too, and kept
         "tokens": 7,
@@ -117,6 +131,7 @@ def test_the_trec6_study_fetches_its_files_and_shares_its_stages(trec6):
         "fetch": 3,
         "documents": 2,
         "folds": 2,
+        "leakage": 1,
         "tokenizer": 1,
         "tokens": 2,
         # forward and backward, one seed
@@ -233,6 +248,8 @@ def test_the_study_of_the_paper_shares_its_stages_among_six_datasets(tmp_path):
         "fetch": 8,
         "documents": 7,
         "folds": 7,
+        # each dataset beside WikiText-103
+        "leakage": 6,
         "tokenizer": 1,
         "tokens": 7,
         # forward and backward, one seed

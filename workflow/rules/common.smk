@@ -284,6 +284,14 @@ def history_files(plan=PLAN):
     ]
 
 
+def leakage_files(plan=PLAN):
+    """Counts of duplicates of each dataset and the corpus of its models."""
+    return [
+        f"<results>/{paths.LEAKAGE.format(dataset=name, corpus=used.corpus)}"
+        for name, used in plan.study.datasets.items()
+    ]
+
+
 def table_files(plan=PLAN):
     """Everything that the tables of a plan are made from."""
     return [
@@ -294,6 +302,7 @@ def table_files(plan=PLAN):
         *history_files(plan),
         *language_model_files("history.csv", plan),
         *language_model_files("card.json", plan),
+        *leakage_files(plan),
     ]
 
 
@@ -384,5 +393,5 @@ def bitmap_outputs():
 
 def markdown_outputs():
     """Markdown beside the CSV of every table that readers see."""
-    names = [*PLAN.study.experiments, "language_models"]
+    names = [*PLAN.study.experiments, "language_models", "leakage"]
     return [f"<results>/tables/{name}.md" for name in names]

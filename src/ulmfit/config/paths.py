@@ -25,6 +25,8 @@ DOCUMENTS = "data/{text}/documents.parquet"
 SOURCE = "data/{text}/source.json"
 FOLDS = "data/{text}/folds.parquet"
 FOLD_COUNTS = "data/{text}/folds.json"
+LEAKAGE = "data/{dataset}/leakage-{corpus}.json"
+DUPLICATES = "data/{dataset}/duplicates-{corpus}.parquet"
 TOKENIZER = "tokenizers/{tokenizer}/{trained_on}/tokenizer.json"
 TOKENS = "tokens/{text}/{tokenizer}/{trained_on}"
 PRETRAINED = "lm/{corpus}/{tokenizer}/{direction}/{pretrain}/s{pretrain_seed}"
@@ -42,7 +44,7 @@ BASELINE = "baselines/{dataset}/{baseline}/n{n_labelled}"
 PART = "experiments/{experiment}"
 """What belongs to the target of one experiment: a manifest of it alone, its table and figures."""
 
-FACT_TABLES = ("runs", "language_models", "epochs", "confusion")
+FACT_TABLES = ("runs", "language_models", "epochs", "confusion", "leakage")
 """Tables that every study has, beside one for each experiment."""
 
 WEIGHTS = "model.safetensors"

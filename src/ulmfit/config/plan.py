@@ -198,8 +198,13 @@ class Plan:
 
     def part(self, experiment: str) -> Plan:
         """The plan of one experiment alone: its table is the same there."""
-        only = {experiment: self.study.experiments[experiment]}
-        return Plan(replace(self.study, experiments=only, order=()), self.registry)
+        only = self.study.experiments[experiment]
+        named = set(only.datasets or self.study.datasets)
+        if isinstance(only.n_labelled, dict):
+            named |= only.n_labelled.keys()
+        datasets = {name: used for name, used in self.study.datasets.items() if name in named}
+        study = replace(self.study, datasets=datasets, experiments={experiment: only}, order=())
+        return Plan(study, self.registry)
 
     @cached_property
     def _by_path(self) -> dict[str, Run]:

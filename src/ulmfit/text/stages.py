@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -53,12 +54,15 @@ def make_tokenizer(
         rows = _training_rows(corpus, LM_FOLDS if recipe.pieces_from == "dataset" else ("fit",))
         prepared = _prepared(corpus, rows, recipe.rules, threads)
         texts = [text for chunk in prepared for text in chunk]
+        characters = sum(map(len, texts))
+        # SentencePiece shows no progress that a log could keep.
+        print(f"learn pieces from {characters} characters", file=sys.stderr, flush=True)
         model = train_pieces(texts, recipe)
         facts = {
             "trained_on": {
                 "documents": len(rows),
                 "fit_documents": int((corpus.fold == "fit").sum()),
-                "characters": sum(map(len, texts)),
+                "characters": characters,
                 "documents_sha256": sha256(documents),
                 "folds_sha256": sha256(folds),
             }

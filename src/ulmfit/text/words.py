@@ -26,7 +26,7 @@ class WordTokenizer:
     spaCy takes each stretch of text between single spaces on its own, so such a stretch gives the
     same tokens wherever it stands. Most stretches of a corpus occur many times: each is given to
     spaCy once and looked up from then on. Only spaCy's special cases (emoticons and the like) look
-    across spaces: there `( :)` can lose its `:)`, because `(:` would overlap it. Here it keeps it.
+    across spaces: there `( :)x` loses its `:)`, because `(:` would overlap it. Here it keeps it.
     """
 
     def __init__(self, rules: str) -> None:
