@@ -16,6 +16,7 @@ from ulmfit.store.weights import load_weights
 from ulmfit.train import classifier as stage
 from ulmfit.train.classifier import train_classifier
 from ulmfit.train.language_model import train_language_model
+from ulmfit.train.optimizer import GroupOptimizer
 from ulmfit.train.predict import predict
 
 UNFROZEN = Freezing(plan="none")
@@ -126,10 +127,8 @@ def test_frozen_groups_keep_their_bits(tokens, tmp_path):
 @pytest.mark.parametrize(("scope", "rising_at"), [("stage", [0, 13, 26, 39]), ("run", [0])])
 def test_the_triangle_spans_a_stage_or_the_run(tokens, tmp_path, monkeypatch, scope, rising_at):
     rates = []
-    plain = stage.GroupOptimizer.step
-    monkeypatch.setattr(
-        stage.GroupOptimizer, "step", lambda self: rates.append(plain(self)) or rates[-1]
-    )
+    plain = GroupOptimizer.step
+    monkeypatch.setattr(GroupOptimizer, "step", lambda self: rates.append(plain(self)) or rates[-1])
     train(tokens, tmp_path / "clf", epochs=4, schedule=Schedule(scope=scope))
     assert len(rates) == 4 * 13  # 200 documents in batches of 16
     lowest = 0.02 / 32
