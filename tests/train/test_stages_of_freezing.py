@@ -167,7 +167,7 @@ def test_every_stage_ends_with_the_best_weights_so_far_and_its_own_patience(
     errors = [0.5, 0.3, 0.4, 0.4]  # head: best of the run at epoch 2
     errors += [0.45, 0.5, 0.5]  # embedding: own best at epoch 5
     errors += [0.4, 0.2, 0.3, 0.3]  # lstm0: best of the run at epoch 9
-    errors += [0.35, 0.4, 0.5] + [0.31, 0.33, 0.34]  # lstm1, all
+    errors += [0.35, 0.4, 0.5, 0.31, 0.33, 0.34]  # lstm1, all
     validated, begun = scripted(monkeypatch, errors), entered(monkeypatch)
     history, card = train(
         tokens,
