@@ -20,6 +20,7 @@ from ulmfit.train.optimizer import GroupOptimizer
 from ulmfit.train.predict import predict
 
 UNFROZEN = Freezing(plan="none")
+CONSTANT = Schedule(kind="constant")
 
 
 def train(tokens, folder, initial=None, direction="fwd", n_labelled=None, seed=0, **changes):
@@ -81,6 +82,24 @@ def test_a_planted_word_is_learned_in_both_directions_from_raw_ids_to_probabilit
         assert score > 0.95
     both = (np.mean(probabilities, axis=0).argmax(1) == truth).mean()
     assert both >= min(scores)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"freezing": Freezing(plan="chain-thaw", reload_best=True), "schedule": CONSTANT},
+        {"freezing": UNFROZEN, "schedule": Schedule("one-cycle", cut_frac=0.3)},
+        {"schedule": Schedule("cosine")},
+        {
+            "schedule": Schedule("clr", ratio=8, cut_div=8),
+            "freezing": Freezing(depth=2, schedule=Schedule("clr", ratio=8, cut_div=3)),
+        },
+    ],
+    ids=["chain-thaw", "one-cycle", "cosine", "released script"],
+)
+def test_other_plans_and_schedules_learn_the_planted_word_too(tokens, tmp_path, changes):
+    train(tokens, tmp_path / "clf", language_model(tokens, tmp_path / "lm"), **changes)
+    assert accuracy(tmp_path / "clf" / "probabilities.npz")[0] > 0.95
 
 
 def test_probabilities_cover_select_and_report_in_file_order_and_sum_to_one(tokens, tmp_path):
