@@ -257,6 +257,7 @@ class _Study:
             "tokens_per_s": 8000.0 + 10 * seed,
             "peak_memory_mib": 410.5,
             "epochs": 3,
+            "weights_epoch": 3,
             "updates": 300,
             "parameters": 1_234_567,
             "weights_sha256": digest([stage, name, direction, seed]) * 4,

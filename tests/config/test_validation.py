@@ -3,7 +3,7 @@
 import pytest
 
 from ulmfit.config.checks import check_folds
-from ulmfit.config.recipes import Classifier, from_json, to_dict
+from ulmfit.config.recipes import Classifier, Schedule, from_json, to_dict
 from ulmfit.config.sources import Folds
 from ulmfit.config.study import Study
 from ulmfit.config.validation import check, merge
@@ -51,6 +51,14 @@ def test_a_missing_key_is_named(study):
         ({"classify": {"optimizer": {"rl": 1}}}, "unknown key 'rl'; "),
         ({"classify": {"optimizer": {"lr": 0}}}, "classify: optimizer.lr: "),
         ({"classify": {"freezing": "none"}}, "classify: freezing: "),
+        ({"classify": {"freezing": {"depth": 0}}}, "classify: freezing.depth: "),
+        ({"finetune": {"freezing": {"schedule": {"kind": "clr", "cut": 3}}}}, "unknown key 'cut'"),
+        ({"classify": {"optimizer": {"rates": [0.1, -0.1]}}}, "optimizer.rates: rates must not be"),
+        (
+            {"classify": {"freezing": {"final_rates": [-1]}}},
+            "freezing.final_rates: rates must not be negative, not [-1.0]",
+        ),
+        ({"pretrain": {"schedule": {"momenta": [1, 0.7]}}}, "schedule.momenta: momenta must be"),
         ({"classify": {"freezing": {"plan": "graduel"}}}, "classify: freezing.plan: "),
         ({"classify": "ful"}, "unknown variant 'ful'; did you mean 'full'?"),
         ({"classify": "none"}, "classify cannot be 'none'"),
@@ -103,8 +111,35 @@ def test_merge_goes_into_nested_mappings_and_changes_neither():
 
 
 def test_a_recipe_survives_the_way_through_json():
-    recipe = check(Classifier, {"optimizer": {"lr": 0.5}, "freezing": {"plan": "none"}}, "here")
+    recipe = check(
+        Classifier,
+        {
+            "optimizer": {"rates": [0.1, 0.2], "decoupled": True},
+            "freezing": {"plan": "chain-thaw", "schedule": {"kind": "clr"}, "final_rates": [0.3]},
+        },
+        "here",
+    )
+    assert recipe.optimizer.rates == (0.1, 0.2)
+    assert recipe.freezing.schedule == Schedule(kind="clr")
     assert from_json(Classifier, canonical_json(to_dict(recipe))) == recipe
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 4}, "classify: freezing: plan gradual takes 4 x 1 of 4 epochs"),
+        ({"optimizer": {"rates": [0.1]}}, "classify: optimizer.rates: 1 rates for 5 layer groups"),
+    ],
+)
+def test_stages_and_rates_that_cannot_be_stop_before_any_job_starts(
+    make_plan, study, variants, change, message
+):
+    variants["odd"] = {"classify": change}
+    make_plan(study, variants)  # nobody uses it
+    study["experiments"]["main"]["cells"].append("odd")
+    with pytest.raises(UserError, match="study demo: variant odd") as caught:
+        make_plan(study, variants)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["one_rate", "One", "none", "-x"])

@@ -309,6 +309,17 @@ def test_language_models_show_perplexity_before_and_after(synthetic_results):
         assert float(row["wall_s"]) > 20
 
 
+def test_a_language_model_shows_the_perplexity_of_the_epoch_whose_weights_it_has(small):
+    path = read_json(small.manifest)["language_models"][0]["path"]
+    folder = small.results / path
+    write_json(folder / "card.json", read_json(folder / "card.json") | {"weights_epoch": 2})
+    remake(small)
+    row = next(row for row in read(small, "language_models") if row["path"] == path)
+    history = pd.read_csv(folder / "history.csv").set_index("epoch")
+    assert float(row["valid_perplexity"]) == pytest.approx(history["valid_perplexity"][2])
+    assert float(row["valid_accuracy"]) == pytest.approx(history["valid_accuracy"][2])
+
+
 def test_epochs_hold_every_line_of_every_history(synthetic_results):
     rows = read(synthetic_results, "epochs")
     lines = sum(

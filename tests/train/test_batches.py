@@ -15,6 +15,7 @@ from ulmfit.train.batches import (
     sortish,
     stream_count,
     streams,
+    window_lengths,
 )
 
 
@@ -109,3 +110,40 @@ def test_an_empty_document_is_one_padding_token():
     store.offsets[1] = 0
     ids, sizes = pad(store, [0], "fwd", "masked")
     assert (ids.tolist(), sizes.tolist()) == ([[PADDING]], [1])
+
+
+def test_windows_of_one_length_leave_the_rest_to_the_last():
+    assert window_lengths(200, 70, None) == [70, 70, 60]
+    assert window_lengths(140, 70, None) == [70, 70]
+    assert window_lengths(1, 70, None) == [1]
+
+
+def fastai_windows(steps, bptt, rng):
+    """fastai 0.7's LanguageModelLoader without its cap on updates (ulmfit.md 3.8)."""
+    i = 0
+    while i < steps:
+        if i == 0:
+            seq_len = bptt + 5 * 5
+        else:
+            base = bptt if rng.random() < 0.95 else bptt / 2.0
+            seq_len = max(5, int(rng.normal(base, 5)))
+        seq_len = min(seq_len, steps - i)
+        i += seq_len
+        yield seq_len
+
+
+@settings(deadline=None)
+@given(st.integers(1, 5000), st.integers(1, 200), st.integers(0, 99))
+def test_variable_windows_are_those_of_fastai_and_cover_the_text(steps, bptt, seed):
+    ours = window_lengths(steps, bptt, np.random.default_rng(seed))
+    assert ours == list(fastai_windows(steps, bptt, np.random.default_rng(seed)))
+    assert sum(ours) == steps
+    assert ours[0] == min(bptt + 25, steps)
+    assert min(ours[:-1], default=5) >= 5
+
+
+def test_variable_windows_have_the_mean_and_the_two_kinds_of_the_formula():
+    lengths = np.array(window_lengths(2_000_000, 70, np.random.default_rng(0))[1:-1])
+    # 0.95 x 70 + 0.05 x 35, and cutting off the fraction costs about a half (ulmfit.md 7.25).
+    assert lengths.mean() == pytest.approx(68.25 - 0.5, abs=0.2)
+    assert (lengths < 52).mean() == pytest.approx(0.05, abs=0.005)

@@ -16,9 +16,11 @@ from ulmfit.store.weights import load_weights
 from ulmfit.train import classifier as stage
 from ulmfit.train.classifier import train_classifier
 from ulmfit.train.language_model import train_language_model
+from ulmfit.train.optimizer import GroupOptimizer
 from ulmfit.train.predict import predict
 
 UNFROZEN = Freezing(plan="none")
+CONSTANT = Schedule(kind="constant")
 
 
 def train(tokens, folder, initial=None, direction="fwd", n_labelled=None, seed=0, **changes):
@@ -82,6 +84,24 @@ def test_a_planted_word_is_learned_in_both_directions_from_raw_ids_to_probabilit
     assert both >= min(scores)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"freezing": Freezing(plan="chain-thaw", reload_best=True), "schedule": CONSTANT},
+        {"freezing": UNFROZEN, "schedule": Schedule("one-cycle", cut_frac=0.3)},
+        {"schedule": Schedule("cosine")},
+        {
+            "schedule": Schedule("clr", ratio=8, cut_div=8),
+            "freezing": Freezing(depth=2, schedule=Schedule("clr", ratio=8, cut_div=3)),
+        },
+    ],
+    ids=["chain-thaw", "one-cycle", "cosine", "released script"],
+)
+def test_other_plans_and_schedules_learn_the_planted_word_too(tokens, tmp_path, changes):
+    train(tokens, tmp_path / "clf", language_model(tokens, tmp_path / "lm"), **changes)
+    assert accuracy(tmp_path / "clf" / "probabilities.npz")[0] > 0.95
+
+
 def test_probabilities_cover_select_and_report_in_file_order_and_sum_to_one(tokens, tmp_path):
     train(tokens, tmp_path / "clf", freezing=UNFROZEN, epochs=1)
     document, fold, probability = read_probabilities(tmp_path / "clf" / "probabilities.npz")
@@ -126,10 +146,8 @@ def test_frozen_groups_keep_their_bits(tokens, tmp_path):
 @pytest.mark.parametrize(("scope", "rising_at"), [("stage", [0, 13, 26, 39]), ("run", [0])])
 def test_the_triangle_spans_a_stage_or_the_run(tokens, tmp_path, monkeypatch, scope, rising_at):
     rates = []
-    plain = stage.GroupOptimizer.step
-    monkeypatch.setattr(
-        stage.GroupOptimizer, "step", lambda self: rates.append(plain(self)) or rates[-1]
-    )
+    plain = GroupOptimizer.step
+    monkeypatch.setattr(GroupOptimizer, "step", lambda self: rates.append(plain(self)) or rates[-1])
     train(tokens, tmp_path / "clf", epochs=4, schedule=Schedule(scope=scope))
     assert len(rates) == 4 * 13  # 200 documents in batches of 16
     lowest = 0.02 / 32

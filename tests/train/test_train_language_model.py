@@ -1,6 +1,7 @@
 """Pretraining and fine-tuning of language models."""
 
 import csv
+import hashlib
 import json
 import math
 
@@ -10,14 +11,18 @@ import torch
 import torch.nn.functional as F
 from planted import SIZES, language_model_recipe, planted_store
 
-from ulmfit.config.recipes import Architecture, Dropouts, Optimizer
+from ulmfit.config.recipes import Architecture, Dropouts, Freezing, Optimizer, Schedule
 from ulmfit.errors import UserError
 from ulmfit.model.language_model import LanguageModel
 from ulmfit.model.vocabulary_transfer import transfer
 from ulmfit.store.tokens import TokenStore, write_tokens
 from ulmfit.store.weights import load_weights
+from ulmfit.train import language_model as stage_module
 from ulmfit.train import weights
 from ulmfit.train.language_model import evaluate, train_language_model
+from ulmfit.train.optimizer import GroupOptimizer
+
+CONSTANT = Schedule(kind="constant")
 
 
 def train(tokens, folder, initial=None, direction="fwd", stage="pretrain", n_text="all", **changes):
@@ -191,3 +196,171 @@ def test_a_folder_without_validation_text_is_refused(tmp_path):
     write_tokens(tmp_path / "tokens", store, {})
     with pytest.raises(UserError, match="0 of validation text"):
         train(tmp_path / "tokens", tmp_path / "lm")
+
+
+@pytest.fixture
+def optimizers(monkeypatch):
+    """Every optimizer made, with the shares of its updates."""
+    made = []
+    init, step = GroupOptimizer.__init__, GroupOptimizer.step
+
+    def watched_init(self, *given):
+        init(self, *given)
+        made.append((self, []))
+
+    def watched_step(self, share=1.0):
+        made[-1][1].append(share)
+        return step(self, share)
+
+    monkeypatch.setattr(GroupOptimizer, "__init__", watched_init)
+    monkeypatch.setattr(GroupOptimizer, "step", watched_step)
+    return made
+
+
+@pytest.mark.parametrize("scope", ["stage", "run"])
+@pytest.mark.parametrize("variable", [False, True])
+def test_the_schedule_knows_exactly_how_many_updates_it_has(
+    tokens, tmp_path, optimizers, scope, variable
+):
+    changes = {"variable_bptt": variable, "freezing": Freezing(depth=1)}
+    train(tokens, tmp_path, epochs=4, schedule=Schedule(scope=scope), **changes)
+    assert len(optimizers) == (2 if scope == "stage" else 1)
+    for optimizer, _ in optimizers:
+        assert optimizer._updates == optimizer._total > 0
+
+
+def test_windows_of_varying_length_read_all_text_in_another_cut_each_epoch(
+    tokens, tmp_path, optimizers
+):
+    train(tokens, tmp_path, epochs=3, variable_bptt=True)
+    card = json.loads((tmp_path / "card.json").read_text())
+    steps = (card["training_tokens"] - 1) // 8
+    ((_, shares),) = optimizers
+    lengths = [round(share * 20) for share in shares]
+    begins = [k for k, total in enumerate(np.cumsum([0, *lengths[:-1]])) if total % steps == 0]
+    epochs = [lengths[a:b] for a, b in zip(begins, [*begins[1:], None], strict=True)]
+    assert [sum(epoch) for epoch in epochs] == [steps] * 3
+    assert [epoch[0] for epoch in epochs] == [20 + 25] * 3
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+def test_varying_windows_are_repeatable(tokens, tmp_path):
+    digests = [
+        hashlib.sha256(train(tokens, tmp_path / name, variable_bptt=True).read_bytes()).hexdigest()
+        for name in ("one", "two")
+    ]
+    assert digests[0] == digests[1]
+
+
+def test_min_steps_counts_the_updates_of_varying_windows(tokens, tmp_path):
+    train(tokens, tmp_path, epochs=2, variable_bptt=True, min_steps=100)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert card["epochs"] % 2 == 0
+    per_epoch = card["updates"] / card["epochs"]
+    assert 100 <= card["updates"] < 100 + 2 * per_epoch + 5
+
+
+@pytest.mark.parametrize("by_length", [True, False])
+def test_the_rate_follows_the_length_of_the_window_or_does_not(
+    tokens, tmp_path, optimizers, by_length
+):
+    train(tokens, tmp_path, epochs=1, variable_bptt=True, rate_by_length=by_length)
+    ((_, shares),) = optimizers
+    assert shares[0] == (45 / 20 if by_length else 1.0)
+    assert (len(set(shares)) > 1) == by_length
+
+
+@pytest.mark.parametrize("reshuffle", [True, False])
+def test_documents_come_in_a_new_order_each_epoch_or_in_file_order(
+    tokens, tmp_path, monkeypatch, reshuffle
+):
+    read = []
+    plain = stage_module.concatenate
+    monkeypatch.setattr(
+        stage_module, "concatenate", lambda *given: read.append(list(given[1])) or plain(*given)
+    )
+    train(tokens, tmp_path, epochs=3, reshuffle=reshuffle, n_text=50)
+    texts = [documents for documents in read if len(documents) == 50]
+    assert len(texts) == 3
+    assert all(sorted(documents) == list(range(50)) for documents in texts)
+    assert all((documents == list(range(50))) != reshuffle for documents in texts)
+    assert len({tuple(documents) for documents in texts}) == (3 if reshuffle else 1)
+
+
+def test_the_embedding_alone_trains_first_and_the_history_says_so(tokens, tmp_path):
+    parent = train(tokens, tmp_path / "lm")
+    before = load_weights(parent)[0]
+    freezing = Freezing(depth=1)
+    tuned = train(tokens, tmp_path / "ft", parent, stage="finetune", epochs=3, freezing=freezing)
+    stages = [row["stage"] for row in rows(tmp_path / "ft")]
+    assert stages == ["finetune", "finetune decoder", *["finetune all"] * 2]
+    assert not torch.equal(
+        load_weights(tuned)[0]["encoder.lstms.0.weight_ih"], before["encoder.lstms.0.weight_ih"]
+    )
+    last = Freezing(plan="last")
+    kept = train(tokens, tmp_path / "last", parent, stage="finetune", freezing=last)
+    for name, tensor in load_weights(kept)[0].items():
+        assert torch.equal(tensor, before[name]) == (name != "encoder.embedding")
+
+
+def test_chain_thaw_of_a_language_model_moves_one_group_an_epoch(tokens, tmp_path, monkeypatch):
+    moved = []
+    plain = stage_module._Training.train_epoch
+
+    def watched(self, losses):
+        before = {name: [p.detach().clone() for p in group] for name, group in self.groups.items()}
+        row = plain(self, losses)
+        moved.append(
+            [
+                name
+                for name, group in self.groups.items()
+                if not all(torch.equal(a, b) for a, b in zip(before[name], group, strict=True))
+            ]
+        )
+        return row
+
+    monkeypatch.setattr(stage_module._Training, "train_epoch", watched)
+    train(tokens, tmp_path, epochs=4, freezing=Freezing(plan="chain-thaw"))
+    assert moved == [["decoder"], ["lstm0"], ["lstm1"], ["lstm0", "lstm1", "decoder"]]
+
+
+def test_rates_of_the_released_script_need_one_for_each_group(tokens, tmp_path):
+    scripts = Optimizer(rates=(4e-3 / 6, 4e-3 / 3, 4e-3, 2e-3))
+    with pytest.raises(UserError, match="4 rates for 3 layer groups"):
+        train(tokens, tmp_path / "lm", optimizer=scripts)
+    architecture = Architecture(12, 16, 3)
+    train(tokens, tmp_path / "lm", optimizer=scripts, architecture=architecture, epochs=1)
+
+
+def validation_losses(monkeypatch, losses):
+    """Let validation say these losses, the first before training."""
+    told = iter(losses)
+    monkeypatch.setattr(
+        stage_module,
+        "evaluate",
+        lambda *_: {"valid_loss": next(told), "valid_perplexity": 1.0, "valid_accuracy": 0.0},
+    )
+
+
+def test_early_stopping_restores_the_weights_of_the_lowest_validation_loss(
+    tokens, tmp_path, monkeypatch
+):
+    three = load_weights(train(tokens, tmp_path / "three", epochs=3, schedule=CONSTANT))[0]
+    validation_losses(monkeypatch, [0.1, 3.0, 2.5, 2.0, 2.2, 2.1])
+    path = train(tokens, tmp_path / "lm", epochs=5, schedule=CONSTANT, early_stopping=True)
+    card = json.loads((tmp_path / "lm" / "card.json").read_text())
+    assert (card["weights_epoch"], card["epochs"]) == (3, 5)
+    for name, tensor in load_weights(path)[0].items():
+        assert torch.equal(tensor, three[name])
+
+
+def test_patience_ends_a_language_models_training(tokens, tmp_path, monkeypatch):
+    validation_losses(monkeypatch, [0.1, 3.0, 2.5, 2.6, 2.7, 1.0])
+    train(tokens, tmp_path, epochs=50, patience=2, early_stopping=True)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert (card["weights_epoch"], card["epochs"]) == (2, 4)
+
+
+def test_without_early_stopping_the_last_epochs_weights_stay(tokens, tmp_path):
+    train(tokens, tmp_path, epochs=3)
+    assert json.loads((tmp_path / "card.json").read_text())["weights_epoch"] == 3

@@ -162,7 +162,7 @@ def _language_model_rows(study: Study) -> list[Row]:
     for model in study.manifest["language_models"]:
         history = _read_history(study.results / model["path"] / "history.csv")
         card = read_json(study.results / model["path"] / "card.json")
-        of_weights = str(card.get("weights_epoch", history[-1]["epoch"]))
+        of_weights = str(card["weights_epoch"])
         untouched = [row["valid_perplexity"] for row in history if row["epoch"] == "0"]
         rows.append(
             {
