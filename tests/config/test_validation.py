@@ -47,6 +47,9 @@ def test_a_missing_key_is_named(study):
         ({"classify": {"optimizer": {"rl": 1}}}, "unknown key 'rl'; "),
         ({"classify": {"optimizer": {"lr": 0}}}, "classify: optimizer.lr: "),
         ({"classify": {"freezing": "graduel"}}, "classify: freezing: "),
+        ({"classify": {"pooling": "avg"}}, "classify: pooling: "),
+        ({"classify": {"head_sizes": [9, 9]}}, "classify: head_dropouts: 2 head_sizes need 3"),
+        ({"classify": {"head_sizes": 50}}, "classify: head_sizes: "),
         ({"classify": "ful"}, "unknown variant 'ful'; did you mean 'full'?"),
         ({"classify": "none"}, "classify cannot be 'none'"),
     ],
@@ -90,7 +93,8 @@ def test_merge_goes_into_nested_mappings_and_changes_neither():
 
 
 def test_a_recipe_survives_the_way_through_json():
-    recipe = check(Classifier, {"optimizer": {"lr": 0.5}, "freezing": "none"}, "here")
+    head = {"head_sizes": [9, 8], "head_dropouts": [0.1, 0.2, 0.3]}
+    recipe = check(Classifier, {"optimizer": {"lr": 0.5}, "freezing": "none", **head}, "here")
     assert from_json(Classifier, canonical_json(to_dict(recipe))) == recipe
 
 

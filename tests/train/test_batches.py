@@ -1,5 +1,7 @@
 """Streams of text, batches of documents, padding."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from ulmfit.train.batches import (
     sortish,
     stream_count,
     streams,
+    unigram_counts,
 )
 
 
@@ -109,3 +112,30 @@ def test_an_empty_document_is_one_padding_token():
     store.offsets[1] = 0
     ids, sizes = pad(store, [0], "fwd", "masked")
     assert (ids.tolist(), sizes.tolist()) == ([[PADDING]], [1])
+
+
+@pytest.mark.parametrize("direction", ["fwd", "bwd"])
+def test_unmasked_padding_comes_before_the_text_and_counts_in_the_length(direction):
+    store = planted_store()
+    documents = [0, 5, 9, 20]
+    texts = [store.read(index, direction).tolist() for index in documents]
+    longest = max(map(len, texts))
+    ids, sizes = pad(store, documents, direction, "unmasked")
+    assert sizes.tolist() == [longest] * 4
+    for column, text in enumerate(texts):
+        assert ids[:, column].tolist() == [PADDING] * (longest - len(text)) + text
+
+
+def test_an_empty_document_is_all_padding_where_padding_counts():
+    store = planted_store()
+    store.offsets[1] = 0
+    ids, sizes = pad(store, [3, 0], "fwd", "unmasked")
+    assert sizes[0] == sizes[1] == len(ids)
+    assert (ids[:, 1] == PADDING).all()
+
+
+def test_unigram_counts_are_those_of_the_documents_named():
+    store = planted_store()
+    counted = Counter(np.concatenate([store.read(index, "bwd") for index in (2, 7, 8)]).tolist())
+    counts = unigram_counts(store, [2, 7, 8], len(store.vocabulary))
+    assert counts.tolist() == [counted[word] for word in range(40)]
