@@ -94,6 +94,15 @@ def test_whether_a_prediction_depends_on_its_batch(padding, same):
     assert ((together - alone).abs().max().item() < 1e-5) == same
 
 
+def test_500_tokens_are_predicted_otherwise_beside_2000_where_padding_counts():
+    short, long = torch.randint(2, 40, (500,)), torch.randint(2, 40, (2000,))
+    beside = torch.stack([long, torch.cat([torch.full((1500,), PADDING), short])], dim=1)
+    model = classifier(bptt=70, max_seq=1400)
+    together = model(beside, torch.tensor([2000, 2000])).softmax(1)[1]
+    alone = model(short.unsqueeze(1), torch.tensor([500])).softmax(1)[0]
+    assert (together - alone).abs().max() > 1e-4
+
+
 def test_training_and_prediction_pad_alike_and_repeat_themselves(tokens, tmp_path):
     recipe = classifier_recipe(padding="unmasked", epochs=4, ar=2.0, tar=1.0)
     found = []
