@@ -1,7 +1,5 @@
 """Streams of text, batches of documents, padding."""
 
-from collections import Counter
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,7 +15,6 @@ from ulmfit.train.batches import (
     sortish,
     stream_count,
     streams,
-    unigram_counts,
 )
 
 
@@ -132,10 +129,3 @@ def test_an_empty_document_is_all_padding_where_padding_counts():
     ids, sizes = pad(store, [3, 0], "fwd", "unmasked")
     assert sizes[0] == sizes[1] == len(ids)
     assert (ids[:, 1] == PADDING).all()
-
-
-def test_unigram_counts_are_those_of_the_documents_named():
-    store = planted_store()
-    counted = Counter(np.concatenate([store.read(index, "bwd") for index in (2, 7, 8)]).tolist())
-    counts = unigram_counts(store, [2, 7, 8], len(store.vocabulary))
-    assert counts.tolist() == [counted[word] for word in range(40)]

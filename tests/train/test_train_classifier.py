@@ -235,7 +235,7 @@ def test_labels_without_a_class_are_refused(tmp_path):
     ],
 )
 def test_every_kind_of_classifier_comes_back_from_its_folder(tokens, tmp_path, changes):
-    path = train(tokens, tmp_path / "clf", freezing="none", epochs=2, **changes)
+    path = train(tokens, tmp_path / "clf", epochs=4, **changes)
     predict(path, tokens, "report", tmp_path / "again.npz", "cpu")
     trained = read_probabilities(tmp_path / "clf" / "probabilities.npz")
     again = read_probabilities(tmp_path / "again.npz")[2]
@@ -253,7 +253,7 @@ def test_class_weights_come_from_the_labels_that_are_trained_on(tmp_path, monkey
     monkeypatch.setattr(
         PoolingClassifier, "loss", lambda *given: used.append(given[-1]) or plain(*given)
     )
-    train(tmp_path / "tokens", tmp_path / "clf", freezing="none", epochs=1, class_weights=kind)
+    train(tmp_path / "tokens", tmp_path / "clf", epochs=4, class_weights=kind)
     labels = label[(store.fold == "fit") & (label >= 0)]
     expected = compute_class_weight(
         kind if kind == "balanced" else None, classes=np.arange(2), y=labels
@@ -265,7 +265,7 @@ def test_class_weights_come_from_the_labels_that_are_trained_on(tmp_path, monkey
 
 
 def test_smoothed_training_reports_plain_losses(tokens, tmp_path):
-    frozen = {"optimizer": Optimizer(lr=1e-30, clip=0.0), "freezing": "none", "epochs": 1}
+    frozen = {"optimizer": Optimizer(lr=1e-30, clip=0.0), "epochs": 4}
     train(tokens, tmp_path / "plain", **frozen)
     train(tokens, tmp_path / "smoothed", **frozen, label_smoothing=0.5)
     for column in ("train_loss", "select_loss"):

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from ulmfit.train.language_model import (
     train_language_model,
     training_documents,
 )
+from ulmfit.train.sampling import unigram_counts
 
 
 def train(tokens, folder, initial=None, direction="fwd", stage="pretrain", n_text="all", **changes):
@@ -211,6 +213,12 @@ def test_a_folder_without_validation_text_is_refused(tmp_path):
     write_tokens(tmp_path / "tokens", store, {})
     with pytest.raises(UserError, match="0 of validation text"):
         train(tmp_path / "tokens", tmp_path / "lm")
+
+
+def test_unigram_counts_are_those_of_the_documents_named():
+    store = planted_store()
+    counted = Counter(np.concatenate([store.read(index, "bwd") for index in (2, 7, 8)]).tolist())
+    assert unigram_counts(store, np.array([2, 7, 8])).tolist() == [counted[k] for k in range(40)]
 
 
 def test_a_sampled_softmax_learns_and_is_validated_on_all_words(tmp_path):

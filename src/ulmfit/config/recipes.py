@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from ulmfit.errors import UserError
 
@@ -96,17 +96,17 @@ class LanguageModel:
 
     architecture: Architecture = key(Architecture(), "Sizes of the model.")
     dropouts: Dropouts = key(Dropouts(), "Dropouts during training.")
-    optimizer: Optimizer = key(Optimizer(), "Optimizer.")
-    schedule: Schedule = key(Schedule(), "Learning-rate schedule over the whole training.")
-    epochs: int = key(15, "Passes over the training text.", ge=1)
-    batch_size: int = key(64, "Parallel streams of text.", ge=1)
-    bptt: int = key(70, "Time steps of truncated backpropagation.", ge=1)
     softmax: Literal["exact", "sampled"] = key(
         "exact",
         "Training loss over all words, or over the target and some sampled words, whose training "
         "loss cannot be compared; validation is over all words always.",
     )
     negatives: int = key(15000, "Sampled softmax: words sampled for each update.", ge=1)
+    optimizer: Optimizer = key(Optimizer(), "Optimizer.")
+    schedule: Schedule = key(Schedule(), "Learning-rate schedule over the whole training.")
+    epochs: int = key(15, "Passes over the training text.", ge=1)
+    batch_size: int = key(64, "Parallel streams of text.", ge=1)
+    bptt: int = key(70, "Time steps of truncated backpropagation.", ge=1)
     ar: float = key(2.0, "Activation regularisation (alpha).", ge=0)
     ar_on: Literal["dropped", "raw"] = key(
         "dropped", "Activation regularisation of the output after output dropout, or before it."
@@ -202,13 +202,15 @@ def from_json(kind: type[Recipe], text: str) -> Recipe:
 
 def _build(kind: type[Recipe], values: dict[str, Any]) -> Recipe:
     hints = get_type_hints(kind)
-    nested = {name: _value(hints[name], value) for name, value in values.items() if name in hints}
-    return kind(**{**values, **nested})
+    return kind(**{name: _value(hints.get(name), value) for name, value in values.items()})
 
 
 def _value(hint: Any, value: Any) -> Any:
-    if dataclasses.is_dataclass(hint):
-        return _build(hint, value)  # type: ignore[arg-type]
+    """A value of a field as its type hint wants it, from what JSON made of it."""
+    if isinstance(value, dict):
+        kinds = (hint, *get_args(hint))
+        nested: Any = next((kind for kind in kinds if dataclasses.is_dataclass(kind)), None)
+        return value if nested is None else _build(nested, value)
     return tuple(value) if isinstance(value, list) else value
 
 
