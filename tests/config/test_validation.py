@@ -60,6 +60,9 @@ def test_a_missing_key_is_named(study):
         ),
         ({"pretrain": {"schedule": {"momenta": [1, 0.7]}}}, "schedule.momenta: momenta must be"),
         ({"classify": {"freezing": {"plan": "graduel"}}}, "classify: freezing.plan: "),
+        ({"classify": {"pooling": "avg"}}, "classify: pooling: "),
+        ({"classify": {"head_sizes": [9, 9]}}, "classify: head_dropouts: 2 head_sizes need 3"),
+        ({"classify": {"head_sizes": 50}}, "classify: head_sizes: "),
         ({"classify": "ful"}, "unknown variant 'ful'; did you mean 'full'?"),
         ({"classify": "none"}, "classify cannot be 'none'"),
     ],
@@ -111,11 +114,13 @@ def test_merge_goes_into_nested_mappings_and_changes_neither():
 
 
 def test_a_recipe_survives_the_way_through_json():
+    head = {"head_sizes": [9, 8], "head_dropouts": [0.1, 0.2, 0.3]}
     recipe = check(
         Classifier,
         {
             "optimizer": {"rates": [0.1, 0.2], "decoupled": True},
             "freezing": {"plan": "chain-thaw", "schedule": {"kind": "clr"}, "final_rates": [0.3]},
+            **head,
         },
         "here",
     )

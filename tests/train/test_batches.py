@@ -147,3 +147,23 @@ def test_variable_windows_have_the_mean_and_the_two_kinds_of_the_formula():
     # 0.95 x 70 + 0.05 x 35, and cutting off the fraction costs about a half (ulmfit.md 7.25).
     assert lengths.mean() == pytest.approx(68.25 - 0.5, abs=0.2)
     assert (lengths < 52).mean() == pytest.approx(0.05, abs=0.005)
+
+
+@pytest.mark.parametrize("direction", ["fwd", "bwd"])
+def test_unmasked_padding_comes_before_the_text_and_counts_in_the_length(direction):
+    store = planted_store()
+    documents = [0, 5, 9, 20]
+    texts = [store.read(index, direction).tolist() for index in documents]
+    longest = max(map(len, texts))
+    ids, sizes = pad(store, documents, direction, "unmasked")
+    assert sizes.tolist() == [longest] * 4
+    for column, text in enumerate(texts):
+        assert ids[:, column].tolist() == [PADDING] * (longest - len(text)) + text
+
+
+def test_an_empty_document_is_all_padding_where_padding_counts():
+    store = planted_store()
+    store.offsets[1] = 0
+    ids, sizes = pad(store, [3, 0], "fwd", "unmasked")
+    assert sizes[0] == sizes[1] == len(ids)
+    assert (ids[:, 1] == PADDING).all()

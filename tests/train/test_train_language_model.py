@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from ulmfit.train import language_model as stage_module
 from ulmfit.train import weights
 from ulmfit.train.language_model import evaluate, train_language_model
 from ulmfit.train.optimizer import GroupOptimizer
+from ulmfit.train.sampling import unigram_counts
 
 CONSTANT = Schedule(kind="constant")
 
@@ -364,3 +366,30 @@ def test_patience_ends_a_language_models_training(tokens, tmp_path, monkeypatch)
 def test_without_early_stopping_the_last_epochs_weights_stay(tokens, tmp_path):
     train(tokens, tmp_path, epochs=3)
     assert json.loads((tmp_path / "card.json").read_text())["weights_epoch"] == 3
+
+
+def test_unigram_counts_are_those_of_the_documents_named():
+    store = planted_store()
+    counted = Counter(np.concatenate([store.read(index, "bwd") for index in (2, 7, 8)]).tolist())
+    assert unigram_counts(store, np.array([2, 7, 8])).tolist() == [counted[k] for k in range(40)]
+
+
+def test_a_sampled_softmax_learns_and_is_validated_on_all_words(tmp_path):
+    store = planted_store()
+    counting = np.arange(len(store.ids)) % 28 + 12  # each word tells the next
+    write_tokens(tmp_path / "tokens", TokenStore(**{**vars(store), "ids": counting}), {})
+    found = {
+        name: train(tmp_path / "tokens", tmp_path / name, epochs=8, **changes)
+        for name, changes in (
+            ("exact", {}),
+            ("sampled", {"softmax": "sampled", "negatives": 10}),
+            ("again", {"softmax": "sampled", "negatives": 10}),
+        )
+    }
+    assert found["sampled"].read_bytes() == found["again"].read_bytes()
+    assert load_weights(found["sampled"])[0].keys() == load_weights(found["exact"])[0].keys()
+    exact, sampled = rows(tmp_path / "exact"), rows(tmp_path / "sampled")
+    assert sampled[0]["valid_loss"] == exact[0]["valid_loss"]
+    # Ten negatives count double: log(21) for equal scores, as at the start.
+    assert float(sampled[1]["train_loss"]) == pytest.approx(math.log(21), rel=0.1)
+    assert float(sampled[-1]["valid_loss"]) < 0.85 * float(sampled[0]["valid_loss"])

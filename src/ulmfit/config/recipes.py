@@ -192,6 +192,12 @@ class LanguageModel:
 
     architecture: Architecture = key(Architecture(), "Sizes of the model.")
     dropouts: Dropouts = key(Dropouts(), "Dropouts during training.")
+    softmax: Literal["exact", "sampled"] = key(
+        "exact",
+        "Training loss over all words, or over the target and some sampled words, whose training "
+        "loss cannot be compared; validation is over all words always.",
+    )
+    negatives: int = key(15000, "Sampled softmax: words sampled for each update.", ge=1)
     optimizer: Optimizer = key(Optimizer(), "Optimizer.")
     schedule: Schedule = key(Schedule(), "Learning-rate schedule.")
     freezing: Freezing = key(
@@ -201,12 +207,6 @@ class LanguageModel:
     epochs: int = key(15, "Passes over the training text, those of all stages together.", ge=1)
     batch_size: int = key(64, "Parallel streams of text.", ge=1)
     bptt: int = key(70, "Time steps of truncated backpropagation.", ge=1)
-    softmax: Literal["exact", "sampled"] = key(
-        "exact",
-        "Training loss over all words, or over the target and some sampled words, whose training "
-        "loss cannot be compared; validation is over all words always.",
-    )
-    negatives: int = key(15000, "Sampled softmax: words sampled for each update.", ge=1)
     variable_bptt: bool = key(
         False,
         "Time steps vary: first `bptt` + 25, then around `bptt`, at times around half of it.",

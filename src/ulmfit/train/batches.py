@@ -123,13 +123,3 @@ def pad(
     if padding == "unmasked":
         lengths = [longest] * len(lengths)
     return torch.from_numpy(np.ascontiguousarray(ids.T)), torch.tensor(lengths)
-
-
-def unigram_counts(
-    store: TokenStore, documents: Sequence[int], vocabulary: int
-) -> NDArray[np.int64]:
-    """Occurrences of each token of the vocabulary in some documents, (vocabulary,)."""
-    counts = np.zeros(vocabulary, np.int64)
-    for index in documents:
-        np.add.at(counts, store.read(index, "fwd"), 1)
-    return counts

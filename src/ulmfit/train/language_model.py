@@ -18,22 +18,16 @@ from ulmfit.config.recipes import from_json
 from ulmfit.errors import UserError
 from ulmfit.model.groups import language_model_groups
 from ulmfit.model.language_model import LanguageModel
-from ulmfit.model.sampled_softmax import Sampler
 from ulmfit.store.progress import progress
-from ulmfit.store.tokens import NText, TokenStore, language_model_text, read_tokens
+from ulmfit.store.tokens import NText, language_model_text, read_tokens
 from ulmfit.train import weights
-from ulmfit.train.batches import (
-    concatenate,
-    stream_count,
-    streams,
-    unigram_counts,
-    window_lengths,
-)
+from ulmfit.train.batches import concatenate, stream_count, streams, window_lengths
 from ulmfit.train.card import Meter, card
 from ulmfit.train.device import compute
 from ulmfit.train.history import LANGUAGE_MODEL, History
 from ulmfit.train.loop import Loop, Score
 from ulmfit.train.losses import Losses
+from ulmfit.train.sampling import sampler
 
 EVALUATION_STREAMS = 64
 
@@ -75,7 +69,7 @@ def train_language_model(
             len(store.vocabulary),
             recipe.architecture,
             recipe.dropouts,
-            _sampler(recipe, store, documents),
+            sampler(recipe, store, documents),
             recipe.ar_on,
         )
         known = None if parent is None else weights.start_from(model, parent, store.vocabulary)
@@ -106,13 +100,6 @@ def train_language_model(
         )
     log.write(history)
     weights.save(output, model, store.vocabulary, facts)
-
-
-def _sampler(recipe: Recipe, store: TokenStore, documents: NDArray[np.intp]) -> Sampler | None:
-    if recipe.softmax == "exact":
-        return None
-    counts = unigram_counts(store, documents.tolist(), len(store.vocabulary))
-    return Sampler(torch.from_numpy(counts), recipe.negatives)
 
 
 class _Training(Loop[LanguageModel, Recipe]):
