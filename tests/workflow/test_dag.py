@@ -164,6 +164,7 @@ def test_the_fifteen_cells_of_tables_4_to_7_share_their_stages(tmp_path):
     assert job_counts(tmp_path, *tables, *FULL) == {
         "documents": 2,
         "folds": 2,
+        "leakage": 1,
         "tokenizer": 1,
         "tokens": 2,
         # with and without dropout, one seed
@@ -195,6 +196,7 @@ def test_a_table_of_the_test_fold_waits_for_the_whole_study(tmp_path):
     assert jobs == {
         "documents": 2,
         "folds": 2,
+        "leakage": 1,
         "tokenizer": 2,
         # words and sub-words of both texts; of words also the vocabularies of 100, 500 and 2,000
         # texts, of the test text too, and that of the corpus
