@@ -252,22 +252,27 @@ def test_the_study_of_the_paper_shares_its_stages_among_six_datasets(tmp_path):
         "folds": 7,
         # each dataset beside WikiText-103
         "leakage": 6,
-        "tokenizer": 1,
-        "tokens": 7,
-        # forward and backward, one seed
-        "pretrain": 2,
-        # both directions of six (12 x 3), and forward without pretraining on three (3 x 3)
-        "finetune": 45,
-        # ulmfit in both directions on six (12 x 3), and on three: full, two leave-outs, from
-        # scratch (12 x 3)
-        "classify": 72,
-        "score": 72,
-        "ensemble": 18,
+        "tokenizer": 2,
+        # words of seven texts, sub-words of four; of the three datasets of the ablations words also
+        # with the test text, with the vocabulary kept, and of 8, 5 and 8 numbers of labels
+        "tokens": 7 + 4 + 3 + 3 + 21,
+        # both directions and tokenizers, and without dropout; one seed
+        "pretrain": 5,
+        # both directions of six datasets; of three eight ways more; two vocabularies of 21 texts
+        "finetune": (12 + 24 + 42) * 3,
+        # both directions of six datasets; of three 30 rows more; four methods at 21 sizes
+        "classify": (12 + 90 + 84) * 3,
+        "score": (12 + 90 + 84) * 3,
+        # both directions of six datasets, words and sub-words of three, four-way in four ways
+        "ensemble": (6 + 3 + 12) * 3,
+        "baseline": 12,
         "manifest": 1,
         "before_test": 1,
-        "predict_test": 36,
-        "score_test": 36,
+        # both directions of six datasets, and the models that have read the test text
+        "predict_test": (12 + 3) * 3,
+        "score_test": (12 + 3) * 3,
         "ensemble_test": 18,
+        "baseline_test": 12,
         "tables": 1,
         "figures": 1,
         "report": 1,

@@ -161,9 +161,7 @@ def tokenizer_file(wildcards):
     """Words need no training, whatever their vocabulary comes from."""
     words = PLAN.kind(wildcards.tokenizer) == "word"
     trained_on = paths.NONE if words else wildcards.trained_on
-    path = paths.TOKENIZER.format(
-        tokenizer=wildcards.tokenizer, trained_on=trained_on
-    )
+    path = paths.TOKENIZER.format(tokenizer=wildcards.tokenizer, trained_on=trained_on)
     return f"<results>/{path}"
 
 
@@ -318,6 +316,11 @@ def part_plan(wildcards):
 
 def part_table_files(wildcards):
     return table_files(part(wildcards.experiment))
+
+
+def whole_results(wildcards, input):
+    """Folder of the study that a manifest of one experiment is in."""
+    return Path(input.manifest).parents[2].as_posix()
 
 
 def part_tables():

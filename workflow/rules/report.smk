@@ -174,7 +174,7 @@ rule part_tables:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
-        results=f"results/{PLAN.study.study}",
+        results=whole_results,
         code=CODE_VERSIONS["tables"],
     message:
         "Make the table of {wildcards.experiment}"

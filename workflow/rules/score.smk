@@ -102,7 +102,6 @@ rule ensemble_test:
         code=CODE_VERSIONS["score"],
     message:
         "Combine the members of {wildcards.ensemble} on the test fold of {wildcards.dataset} (seed {wildcards.seed})"
-
     shell:
         "python -m ulmfit score --probabilities {input.probabilities} --cards {input.cards}"
         " --documents {input.documents} --combine {params.combine} --fitted {input.fitted}"
