@@ -26,6 +26,10 @@ from ulmfit.store.files import canonical_json
             "demo.yaml: datasets.reviews.corpos: unknown key 'corpos'; did you mean 'corpus'?",
         ),
         ({"study": "No Spaces"}, "demo.yaml: study: "),
+        (
+            {"recipes": {"clasify": {}}},
+            "demo.yaml: recipes.clasify: unknown key 'clasify'; did you mean 'classify'?",
+        ),
     ],
 )
 def test_a_mistake_is_said_in_one_line_with_its_place(study, change, message):
@@ -83,6 +87,14 @@ def test_a_mistake_in_an_experiment_names_the_experiment(make_plan, study, chang
     with pytest.raises(UserError, match="main") as caught:
         make_plan(study)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "finetune", "classify"])
+def test_an_unknown_key_of_a_recipe_of_the_study_is_named(make_plan, study, stage):
+    study.setdefault("recipes", {})[stage] = {"batchsize": 3}
+    message = rf"{stage}: batchsize: unknown key 'batchsize'; did you mean 'batch_size'\?"
+    with pytest.raises(UserError, match=message):
+        make_plan(study)
 
 
 def test_unknown_dataset_and_corpus_are_refused(make_plan, study):

@@ -12,7 +12,7 @@ from itertools import product
 from typing import Any
 
 from ulmfit.config import paths
-from ulmfit.config.checks import check_files, check_folds, check_groups, check_names, check_seeds
+from ulmfit.config.checks import check_files, check_folds, check_names, check_seeds, check_stages
 from ulmfit.config.paths import NONE
 from ulmfit.config.recipes import Tokenizer, from_json, to_dict
 from ulmfit.config.resolve import (
@@ -22,7 +22,7 @@ from ulmfit.config.resolve import (
     tokenizer_recipes,
 )
 from ulmfit.config.sources import SOURCE_OPTIONS, Folds
-from ulmfit.config.study import STAGES, Cell, Experiment, Override, Registry, Study, Text, Variant
+from ulmfit.config.study import Cell, Experiment, Override, Registry, Study, Text, Variant
 from ulmfit.config.validation import check, check_name
 from ulmfit.errors import UserError
 from ulmfit.store.files import canonical_json
@@ -102,10 +102,7 @@ class Plan:
             self.fold_options(name)
         # Resolve everything now: a mistake must stop before any job starts.
         for run in self.runs():
-            for stage in STAGES:
-                if run.fields.get(stage, NONE) != NONE:
-                    where = f"{self._where}: variant {run.variant}: {stage}"
-                    check_groups(where, stage, self.recipe(stage, run.fields))
+            check_stages(f"{self._where}: variant {run.variant}", run.fields, self.recipe)
 
     @property
     def _where(self) -> str:
@@ -153,8 +150,11 @@ class Plan:
 
     def tokens(self, text: str, fields: Fields) -> str:
         """Token folder of a corpus or dataset, given the wildcards of what reads it."""
-        if from_json(Tokenizer, self.tokenizers[fields["tokenizer"]]).kind == "word":
+        tokenizer = from_json(Tokenizer, self.tokenizers[fields["tokenizer"]])
+        if tokenizer.kind == "word":
             trained_on = NONE
+        elif tokenizer.pieces_from == "dataset":
+            trained_on = text
         elif fields.get("corpus", NONE) != NONE:
             trained_on = fields["corpus"]
         else:

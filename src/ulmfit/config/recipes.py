@@ -162,12 +162,27 @@ def _check_rates(where: str, rates: tuple[float, ...] | None) -> None:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """From raw text to ids (ulmfit.md 1.4, 1.5, 1.7)."""
+    """From raw text to ids (ulmfit.md 1.3 to 1.5, 1.7)."""
 
     kind: Literal["word", "subword"] = key("word", "spaCy words, or SentencePiece pieces.")
-    max_vocab: int = key(60000, "Words: most frequent words kept, special tokens included.", ge=16)
+    rules: Literal["fastai-0.7", "fastai-v1", "fastai-v2"] = key(
+        "fastai-v2", "Rules of preprocessing and special tokens; the paper's are `fastai-0.7`."
+    )
+    max_vocab: int = key(
+        60000,
+        "Words: most frequent words kept, special tokens included (`fastai-0.7`: beside its two).",
+        ge=16,
+    )
     min_freq: int = key(3, "Words: occurrences in the LM training text that a word needs.", ge=1)
+    subword_model: Literal["unigram", "bpe"] = key(
+        "unigram", "Sub-words: SentencePiece's unigram language model, or byte-pair encoding."
+    )
     pieces: int = key(8000, "Sub-words: number of SentencePiece pieces.", ge=16)
+    pieces_from: Literal["corpus", "dataset"] = key(
+        "corpus",
+        "Sub-words: corpus and dataset share the pieces learned from the corpus, or each learns "
+        "its own and pretrained rows are carried over by piece.",
+    )
     character_coverage: float = key(0.99999, "Sub-words: share of characters covered.", gt=0, le=1)
 
 
