@@ -263,3 +263,13 @@ def test_rates_for_another_number_of_groups_are_refused_before_training(tokens, 
     with pytest.raises(UserError, match=f"3 rates for {SIZES.layers + 2} layer groups"):
         train(tokens, tmp_path / "clf", optimizer=Optimizer(rates=(0.1, 0.2, 0.3)))
     assert not (tmp_path / "clf").exists()
+
+
+def test_min_steps_multiplies_the_epochs_of_every_stage(tokens, tmp_path):
+    freezing = Freezing(depth=2, epochs=2)
+    history, card = train(
+        tokens, tmp_path, epochs=5, batch_size=10, min_steps=61, freezing=freezing
+    )
+    assert card["updates"] == 3 * 5 * 6  # 6 batches an epoch, and 2 x 5 x 6 are too few
+    stages = [row["stage"] for row in history]
+    assert stages == ["head"] * 6 + ["+lstm1"] * 6 + ["all"] * 3

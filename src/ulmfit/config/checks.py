@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePosixPath
 
 from ulmfit.config import paths
 from ulmfit.config.recipes import from_json
 from ulmfit.config.sources import SOURCE_FILES, Folds
-from ulmfit.config.study import RECIPE_TYPES, Preset, SourceFile, Study, Text
+from ulmfit.config.study import RECIPE_TYPES, STAGES, Preset, SourceFile, Study, Text
 from ulmfit.config.validation import check_name
 from ulmfit.errors import UserError
 from ulmfit.schedule.freezing import group_names, stages
@@ -84,16 +84,20 @@ def check_seeds(study: Study) -> None:
         )
 
 
-def check_groups(where: str, stage: str, recipe_json: str) -> None:
-    """A recipe needs epochs for its stages of freezing and rates for its layer groups (UserError).
+def check_stages(
+    where: str, fields: Mapping[str, str], recipe_of: Callable[[str, Mapping[str, str]], str]
+) -> None:
+    """A run's recipes need epochs for their stages of freezing, and rates for their layer groups.
 
-    Training says the same, hours later.
+    UserError; training says the same, hours later.
     """
-    recipe = from_json(RECIPE_TYPES[stage], recipe_json)
-    try:
-        stages(group_names(recipe), recipe)
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from None
+    for stage in STAGES:
+        if fields.get(stage, paths.NONE) != paths.NONE:
+            recipe = from_json(RECIPE_TYPES[stage], recipe_of(stage, fields))
+            try:
+                stages(group_names(recipe), recipe)
+            except UserError as error:
+                raise UserError(f"{where}: {stage}: {error}") from None
 
 
 def check_folds(dataset: str, sizes: Folds, shown: str) -> None:

@@ -16,9 +16,9 @@ from ulmfit.config.checks import (
     check_experiments,
     check_files,
     check_folds,
-    check_groups,
     check_names,
     check_seeds,
+    check_stages,
 )
 from ulmfit.config.paths import NONE
 from ulmfit.config.recipes import Tokenizer, from_json, to_dict
@@ -31,7 +31,7 @@ from ulmfit.config.resolve import (
 )
 from ulmfit.config.runs import Fields, PlannedCell, Run
 from ulmfit.config.sources import SOURCE_OPTIONS, Folds
-from ulmfit.config.study import STAGES, Override, Preset, Registry, Study, Text, Variant
+from ulmfit.config.study import Override, Preset, Registry, Study, Text, Variant
 from ulmfit.config.validation import check, check_name, merge
 from ulmfit.errors import UserError
 from ulmfit.store.files import canonical_json
@@ -66,10 +66,7 @@ class Plan:
             self.fold_options(name)
         # Resolve everything now: a mistake must stop before any job starts.
         for run in self.runs():
-            for stage in STAGES:
-                if run.fields.get(stage, NONE) != NONE:
-                    where = f"{self._where}: variant {run.variant}: {stage}"
-                    check_groups(where, stage, self.recipe(stage, run.fields))
+            check_stages(f"{self._where}: variant {run.variant}", run.fields, self.recipe)
 
     @property
     def _where(self) -> str:
