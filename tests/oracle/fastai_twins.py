@@ -224,8 +224,8 @@ class SharedMasks:
         self._encoder = encoder
         self._draw = encoder.draw_masks
         self._locked: list[list[tuple[Tensor, float]]] = []
-        self._recurrent: list[list[Tensor]] = []
-        self.asked = 0
+        self.recurrent: list[list[Tensor]] = []
+        self.asked = {"locked": 0, "recurrent": 0}
         monkeypatch.setattr(encoder, "draw_masks", self._recorded)
         self._patch = monkeypatch
 
@@ -239,7 +239,7 @@ class SharedMasks:
             (masks.output, rate.output),
         ]
         self._locked.append([(mask, p) for mask, p in drawn if mask is not None])
-        self._recurrent.append(
+        self.recurrent.append(
             [
                 (dropped / lstm.weight_hh).detach()
                 for dropped, lstm in zip(masks.weight_hh, self._encoder.lstms, strict=True)
@@ -250,18 +250,19 @@ class SharedMasks:
     def serve(self, chunks: int = 1) -> None:
         """From now on fastai gets the masks drawn so far, each draw for ``chunks`` passes."""
         locked = iter([mask for draw in self._locked for _ in range(chunks) for mask in draw])
-        recurrent = iter([mask for draw in self._recurrent for _ in range(chunks) for mask in draw])
+        recurrent = iter([mask for draw in self.recurrent for _ in range(chunks) for mask in draw])
 
         def dropout_mask(x: Tensor, sz: tuple[int, ...], p: float) -> Tensor:
             mask, rate = next(locked)
             served = mask[: sz[0]].unsqueeze(1)
             assert (tuple(sz), p, x.dtype) == (tuple(served.shape), rate, served.dtype)
-            self.asked += 1
+            self.asked["locked"] += 1
             return served
 
         def dropout(raw: Tensor, p: float) -> Tensor:
             mask = next(recurrent)
             assert (raw.shape, p) == (mask.shape, self._encoder.dropouts.weight)
+            self.asked["recurrent"] += 1
             return raw * mask
 
         self._patch.setattr(awdlstm, "dropout_mask", dropout_mask)

@@ -26,7 +26,6 @@ from fastai_twins import (
     parameters,
     train_without_weight_drop,
     weights_from,
-    words,
 )
 from torch import nn
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from fastai.callback.core import Callback
+import torch.nn.functional as F
+from fastai.callback.core import Callback, TrainEvalCallback
 from fastai.callback.rnn import RNNRegularizer, rnn_cbs
 from fastai.data.core import DataLoaders
-from fastai.learner import Learner, Recorder
+from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
 from fastai.optimizer import SGD
 from fastai.text.data import LMDataLoader
@@ -16,13 +17,13 @@ from fastai_twins import (
     SMALL,
     SharedMasks,
     assert_same,
+    assert_same_gradients,
     batch,
     classifiers,
     language_models,
     parameters,
     regularised,
     train_without_weight_drop,
-    weights_from,
     words,
 )
 
@@ -64,14 +65,15 @@ def test_an_epoch_of_training_with_every_dropout_ar_and_tar_agrees(
     text = words(vocabulary, 103)
     masks = SharedMasks(monkeypatch, ours.encoder)
     ours.train()
-    optimizer = torch.optim.SGD(ours.parameters(), lr=0.5)
     state = ours.encoder.initial_state(4)
     losses = []
     for ids, targets in windows(text.numpy().astype(np.int32), 4, 7, torch.device("cpu")):
         loss, cross_entropy, state = ours.loss(ids, targets, state, ar=2.0, tar=1.0)
-        optimizer.zero_grad()
+        ours.zero_grad()
         loss.backward()
-        optimizer.step()
+        with torch.no_grad():
+            for parameter in ours.parameters():
+                parameter -= 0.5 * parameter.grad
         losses.append([cross_entropy.item(), loss.item()])
     assert len(losses) == 4
 
@@ -85,10 +87,73 @@ def test_an_epoch_of_training_with_every_dropout_ar_and_tar_agrees(
         opt_func=SGD,
         lr=0.5,
         path=tmp_path,
-        cbs=[*rnn_cbs(alpha=2.0, beta=1.0), Losses(seen)],
+        default_cbs=False,  # they smooth losses in fp32 and draw progress bars
+        cbs=[TrainEvalCallback(), *rnn_cbs(alpha=2.0, beta=1.0), Losses(seen)],
     )
-    learner.remove_cb(Recorder)  # it smooths losses in fp32
     learner.fit(1)
     assert_same(torch.tensor(losses), torch.tensor(seen), "losses")
     for name, mine, other in parameters(ours, theirs):
         assert_same(mine.detach(), other.detach(), name)
+
+
+def classifier_pair():
+    recipe = Classifier(
+        architecture=SMALL[1],
+        dropouts=NONE,
+        head_dropout=0.0,
+        hidden_dropout=0.0,
+        bptt=5,
+        max_seq=21,
+    )
+    ours, theirs = classifiers(37, 3, recipe, max_len=20)
+    ours.train()
+    train_without_weight_drop(theirs)
+    return ours, theirs
+
+
+@pytest.mark.parametrize("length", [4, 18, 27])
+def test_terms_and_gradients_of_the_classifier_agree_where_nothing_is_padded(length):
+    """The output of the last layer without dropout in both terms; steps over chunk seams count."""
+    ours, theirs = classifier_pair()
+    ids, lengths, padded = batch(37, [length] * 6, 5)
+    labels = torch.arange(6) % 3
+    loss, _, _ = ours.loss(ids, lengths, labels, ar=2.0, tar=1.0)
+    loss.backward()
+    prediction = theirs(padded)
+    reference = regularised(prediction, F.cross_entropy(prediction[0], labels), 2.0, 1.0)
+    reference.backward()
+    assert_same(loss.detach(), reference.detach(), "loss")
+    assert_same_gradients(ours, theirs)
+
+
+def test_ours_averages_over_real_tokens_and_fastai_over_its_padding_too():
+    ours, theirs = classifier_pair()
+    ids, lengths, padded = batch(37, [40, 39, 21, 20, 19, 11, 7, 1], 5)
+    mine = ours.pool(ids, lengths)
+    outputs, padding = theirs[0](padded)
+    steps = outputs[:, 1:] - outputs[:, :-1]
+    real = outputs[~padding].square().mean()
+    real_steps = steps[~padding[:, 1:] & ~padding[:, :-1]].square().mean()
+    assert_same(mine.activation, real, "AR over real tokens")
+    assert_same(mine.temporal, real_steps, "TAR over real tokens")
+    prediction, zero = theirs(padded), torch.zeros((), dtype=torch.float64)
+    ar = regularised(prediction, zero.clone(), 1.0, 0.0)
+    tar = regularised(prediction, zero.clone(), 0.0, 1.0)
+    assert_same(ar, outputs.square().mean(), "AR over the whole rectangle")
+    assert_same(tar, steps.square().mean(), "TAR over the whole rectangle")
+    assert ar < 0.9 * real  # places of no text are 0
+    assert tar > 1.1 * real_steps  # texts begin with a step from 0
+
+
+def test_fastai_has_no_tar_for_a_single_stream_and_ours_has():
+    ours, theirs = language_models(*SMALL)
+    ids, targets = words(37, 6, 1), words(37, 6, 1, seed=1)
+    loss = [
+        ours.loss(ids, targets, ours.encoder.initial_state(1), ar=0.0, tar=tar)[0]
+        for tar in (0.0, 1.0)
+    ]
+    prediction = theirs(ids.T)
+    cross_entropy = F.cross_entropy(prediction[0][0], targets[:, 0])
+    assert_same(loss[0], cross_entropy, "cross-entropy")
+    assert regularised(prediction, cross_entropy, 0.0, 1.0) is cross_entropy
+    assert loss[1] > loss[0]
