@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -72,8 +73,34 @@ def language_models(
     return ours, _with_weights_of(ours, theirs.to(dtype).eval())
 
 
+BPTT = 5
+MAX_LEN = 20
+"""Chunk and longest pooled text of small classifiers; fastai's own are 72 and 20 * 72."""
+
+
+def recipe(**keys: Any) -> Classifier:
+    """A small classifier without dropout that pools what fastai pools with :data:`MAX_LEN`.
+
+    fastai keeps a chunk that starts at most ``max_len`` before the end of the text, ours one that
+    starts less than ``max_seq`` before it (ulmfit.md 3.7).
+    """
+    small = {
+        "architecture": SMALL[1],
+        "dropouts": NONE,
+        "head_dropout": 0.0,
+        "hidden_dropout": 0.0,
+        "bptt": BPTT,
+        "max_seq": MAX_LEN + 1,
+    }
+    return Classifier(**{**small, **keys})
+
+
 def classifiers(
-    vocabulary: int, classes: int, recipe: Classifier, max_len: int, dtype=torch.float64
+    recipe: Classifier,
+    max_len: int = MAX_LEN,
+    vocabulary: int = SMALL[0],
+    classes: int = 3,
+    dtype: torch.dtype = torch.float64,
 ) -> tuple[PoolingClassifier, SequentialRNN]:
     """Our classifier with random weights and fastai's with the same, in evaluation mode.
 
@@ -189,7 +216,9 @@ def train_without_weight_drop(theirs: SequentialRNN) -> None:
             module.eval()
 
 
-def batch(vocabulary: int, lengths: Iterable[int], bptt: int, seed: int = 0):
+def batch(
+    lengths: Iterable[int], seed: int = 0, vocabulary: int = SMALL[0], bptt: int = BPTT
+) -> tuple[Tensor, Tensor, Tensor]:
     """Documents longest first: (ids padded at the end, time first; lengths; fastai's batch).
 
     fastai's is padded by its own function: whole chunks in front, the rest at the end.

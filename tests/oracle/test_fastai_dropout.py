@@ -17,10 +17,11 @@ from fastai_twins import (
     batch,
     classifiers,
     language_models,
+    recipe,
     words,
 )
 
-from ulmfit.config.recipes import Classifier, Dropouts
+from ulmfit.config.recipes import Dropouts
 from ulmfit.model.dropout import keep_mask
 
 RATES = {"embedding": 0.1, "input": 0.3, "weight": 0.4, "hidden": 0.2}
@@ -62,22 +63,14 @@ def test_gradients_reach_exactly_the_recurrent_weights_that_stayed(monkeypatch):
 
 
 def classifier_pair():
-    recipe = Classifier(
-        architecture=SMALL[1],
-        dropouts=Dropouts(**RATES, output=0),
-        head_dropout=0.0,
-        hidden_dropout=0.0,
-        bptt=5,
-        max_seq=21,
-    )
-    ours, theirs = classifiers(37, 3, recipe, max_len=20)
+    ours, theirs = classifiers(recipe(dropouts=Dropouts(**RATES, output=0)))
     return ours.train(), theirs.train()
 
 
 def test_classifiers_agree_in_logits_and_gradients_when_all_chunks_share_the_masks(monkeypatch):
     ours, theirs = classifier_pair()
     masks = SharedMasks(monkeypatch, ours.encoder)
-    ids, lengths, padded = batch(37, [30, 29, 21, 20, 14, 10, 9, 3], 5)
+    ids, lengths, padded = batch([30, 29, 21, 20, 14, 10, 9, 3])
     labels = torch.arange(8) % 3
     loss, _, logits = ours.loss(ids, lengths, labels, 0.0, 0.0)
     masks.serve(chunks=6)
@@ -91,7 +84,7 @@ def test_classifiers_agree_in_logits_and_gradients_when_all_chunks_share_the_mas
 def test_difference_ours_draws_once_for_a_document_and_fastai_anew_for_each_chunk(monkeypatch):
     ours, theirs = classifier_pair()
     masks = SharedMasks(monkeypatch, ours.encoder)
-    ids, lengths, padded = batch(37, [30, 29], 5)
+    ids, lengths, padded = batch([30, 29])
     ours.pool(ids, lengths)
     masks.serve(chunks=6)
     theirs(padded)

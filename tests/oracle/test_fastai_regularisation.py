@@ -12,7 +12,6 @@ from fastai.losses import CrossEntropyLossFlat
 from fastai.optimizer import SGD
 from fastai.text.data import LMDataLoader
 from fastai_twins import (
-    NONE,
     REALISTIC,
     SMALL,
     SharedMasks,
@@ -22,12 +21,13 @@ from fastai_twins import (
     classifiers,
     language_models,
     parameters,
+    recipe,
     regularised,
     train_without_weight_drop,
     words,
 )
 
-from ulmfit.config.recipes import Classifier, Dropouts
+from ulmfit.config.recipes import Dropouts
 from ulmfit.train.language_model import windows
 
 DROPOUTS = Dropouts(embedding=0.1, input=0.3, weight=0.4, hidden=0.2, output=0.25)
@@ -97,15 +97,7 @@ def test_an_epoch_of_training_with_every_dropout_ar_and_tar_agrees(
 
 
 def classifier_pair():
-    recipe = Classifier(
-        architecture=SMALL[1],
-        dropouts=NONE,
-        head_dropout=0.0,
-        hidden_dropout=0.0,
-        bptt=5,
-        max_seq=21,
-    )
-    ours, theirs = classifiers(37, 3, recipe, max_len=20)
+    ours, theirs = classifiers(recipe())
     ours.train()
     train_without_weight_drop(theirs)
     return ours, theirs
@@ -115,7 +107,7 @@ def classifier_pair():
 def test_terms_and_gradients_of_the_classifier_agree_where_nothing_is_padded(length):
     """The output of the last layer without dropout in both terms; steps over chunk seams count."""
     ours, theirs = classifier_pair()
-    ids, lengths, padded = batch(37, [length] * 6, 5)
+    ids, lengths, padded = batch([length] * 6)
     labels = torch.arange(6) % 3
     loss, _, _ = ours.loss(ids, lengths, labels, ar=2.0, tar=1.0)
     loss.backward()
@@ -128,7 +120,7 @@ def test_terms_and_gradients_of_the_classifier_agree_where_nothing_is_padded(len
 
 def test_ours_averages_over_real_tokens_and_fastai_over_its_padding_too():
     ours, theirs = classifier_pair()
-    ids, lengths, padded = batch(37, [40, 39, 21, 20, 19, 11, 7, 1], 5)
+    ids, lengths, padded = batch([40, 39, 21, 20, 19, 11, 7, 1])
     mine = ours.pool(ids, lengths)
     outputs, padding = theirs[0](padded)
     steps = outputs[:, 1:] - outputs[:, :-1]
