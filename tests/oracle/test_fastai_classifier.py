@@ -2,9 +2,10 @@
 
 Where fastai reads a batch as it means to, logits, gradients and running statistics agree. Its chunk
 grid starts at each document's first token, as ours does: it pads whole chunks in front and the rest
-at the end. Unless the longest document fills its last chunk, or has no more than one, this has three
-consequences that fastai does not mean, and the second half of this file names them: its prediction
-then depends on the other documents of the batch (fastai 3379 reports the first), ours never does.
+at the end. That has three consequences which fastai does not mean, unless the longest document
+fills its last chunk or has no more than one. The second half of this file names them: fastai's
+prediction then depends on the other documents of the batch (fastai 3379 reports the first of the
+three), ours never does.
 """
 
 import dataclasses
