@@ -18,6 +18,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 ENTRIES = {
     "documents": ("ulmfit.data.stages",),
     "folds": ("ulmfit.data.stages",),
+    "leakage": ("ulmfit.data.leakage",),
     "tokenizer": ("ulmfit.text.stages",),
     "tokens": ("ulmfit.text.stages",),
     "pretrain": ("ulmfit.train.language_model",),

@@ -158,6 +158,38 @@ def draw_probability(
     return (power / power.sum(1, keepdims=True)).astype(np.float32)
 
 
+def duplicates(documents: int) -> dict[str, Any]:
+    """Invented counts as the stage `leakage` writes them, each number but once."""
+
+    def form(first: int) -> dict[str, Any]:
+        numbers = iter(range(first, first + 100))
+        return {
+            "repeats": {name: next(numbers) for name in ("train", "test", "corpus")},
+            "shared": {
+                "train": {name: next(numbers) for name in ("test", "corpus")},
+                "test": {"corpus": next(numbers)},
+            },
+            "conflicts": {"texts": next(numbers), "documents": next(numbers)},
+            "copies": {
+                fold: {name: next(numbers) for name in ("fit", "unlabelled")}
+                for fold in ("select", "report", "test")
+            },
+        }
+
+    return {
+        "documents": {"train": 3000, "test": documents, "corpus": 700},
+        "exact": form(1100),
+        "normalised": form(1200),
+        "labelled": 3000 + documents,
+        "folds": dict.fromkeys(("select", "report", "test"), documents),
+        "contained": {
+            "train": {"searched": 2900, "found": 31},
+            "test": {"searched": 41, "found": 0},
+        },
+        "contained_min_words": 8,
+    }
+
+
 class _Study:
     def __init__(self, results: Path, seeds: int, documents: int) -> None:
         self.results = results
@@ -179,6 +211,8 @@ class _Study:
     def write(self, path: Path) -> None:
         write_json(path, self.manifest)
         self._texts()
+        for entry in self.manifest["leakage"]:
+            write_json(self.results / entry["path"], duplicates(len(self.table) // 3))
         for model in self.manifest["language_models"]:
             self._language_model(model)
         # Members of ensembles first.

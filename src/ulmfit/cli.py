@@ -55,6 +55,14 @@ def _folds(options: argparse.Namespace) -> None:
     )
 
 
+def _leakage(options: argparse.Namespace) -> None:
+    from ulmfit.data.leakage import make_leakage
+
+    make_leakage(
+        options.documents, options.folds, options.corpus, options.output, options.duplicates
+    )
+
+
 def _tokenizer(options: argparse.Namespace) -> None:
     from ulmfit.text.stages import make_tokenizer
 
@@ -221,6 +229,10 @@ def _parser() -> argparse.ArgumentParser:
     _paths(add, "documents", "output", "summary")
     add.add_argument("--options", default="{}", help="sizes of the folds, as JSON")
     add.add_argument("--split-seed", type=int, default=0)
+
+    add = stage("leakage", _leakage, "Count duplicates in splits, folds and corpus.")
+    _paths(add, "documents", "folds", "output", "duplicates")
+    _paths(add, "corpus", help="documents.parquet of the corpus")
 
     add = stage("tokenizer", _tokenizer, "Make a tokenizer; sub-words are trained on a corpus.")
     add.add_argument("--recipe", required=True, help="recipe as JSON")

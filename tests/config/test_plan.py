@@ -76,6 +76,22 @@ def test_words_need_no_corpus_and_subwords_share_that_of_pretraining(make_plan):
     assert plan.tokens("reviews", fields | {"corpus": "none"}) == "tokens/reviews/subword/wiki"
 
 
+def test_texts_with_pieces_of_their_own_share_no_tokenizer(make_plan, study):
+    study["recipes"] = {
+        "tokenizers": {
+            "own": {"kind": "subword", "pieces_from": "dataset"},
+            "word": {"kind": "word", "pieces_from": "dataset"},
+        }
+    }
+    plan = make_plan(study)
+    for corpus in ("wiki", "none"):
+        fields = {"dataset": "reviews", "tokenizer": "own", "corpus": corpus}
+        assert plan.tokens("reviews", fields) == "tokens/reviews/own/reviews"
+    assert plan.tokens("wiki", {"tokenizer": "own", "corpus": "wiki"}) == "tokens/wiki/own/wiki"
+    words = {"dataset": "reviews", "tokenizer": "word", "corpus": "wiki"}
+    assert plan.tokens("reviews", words) == "tokens/reviews/word/none"
+
+
 def test_an_ensemble_brings_its_members(make_plan, study):
     study["experiments"]["main"]["cells"] = ["ulmfit", {"variant": "ulmfit", "ensemble": "fwd+bwd"}]
     plan = make_plan(study)

@@ -26,6 +26,10 @@ from ulmfit.store.files import canonical_json
             "demo.yaml: datasets.reviews.corpos: unknown key 'corpos'; did you mean 'corpus'?",
         ),
         ({"study": "No Spaces"}, "demo.yaml: study: "),
+        (
+            {"recipes": {"clasify": {}}},
+            "demo.yaml: recipes.clasify: unknown key 'clasify'; did you mean 'classify'?",
+        ),
     ],
 )
 def test_a_mistake_is_said_in_one_line_with_its_place(study, change, message):
@@ -47,6 +51,9 @@ def test_a_missing_key_is_named(study):
         ({"classify": {"optimizer": {"rl": 1}}}, "unknown key 'rl'; "),
         ({"classify": {"optimizer": {"lr": 0}}}, "classify: optimizer.lr: "),
         ({"classify": {"freezing": "graduel"}}, "classify: freezing: "),
+        ({"classify": {"pooling": "avg"}}, "classify: pooling: "),
+        ({"classify": {"head_sizes": [9, 9]}}, "classify: head_dropouts: 2 head_sizes need 3"),
+        ({"classify": {"head_sizes": 50}}, "classify: head_sizes: "),
         ({"classify": "ful"}, "unknown variant 'ful'; did you mean 'full'?"),
         ({"classify": "none"}, "classify cannot be 'none'"),
     ],
@@ -76,6 +83,14 @@ def test_a_mistake_in_an_experiment_names_the_experiment(make_plan, study, chang
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize("stage", ["pretrain", "finetune", "classify"])
+def test_an_unknown_key_of_a_recipe_of_the_study_is_named(make_plan, study, stage):
+    study.setdefault("recipes", {})[stage] = {"batchsize": 3}
+    message = rf"{stage}: batchsize: unknown key 'batchsize'; did you mean 'batch_size'\?"
+    with pytest.raises(UserError, match=message):
+        make_plan(study)
+
+
 def test_unknown_dataset_and_corpus_are_refused(make_plan, study):
     study["datasets"] = {"reviews": {"corpus": "wikki"}}
     with pytest.raises(UserError, match="unknown corpus 'wikki'; did you mean 'wiki'"):
@@ -90,7 +105,8 @@ def test_merge_goes_into_nested_mappings_and_changes_neither():
 
 
 def test_a_recipe_survives_the_way_through_json():
-    recipe = check(Classifier, {"optimizer": {"lr": 0.5}, "freezing": "none"}, "here")
+    head = {"head_sizes": [9, 8], "head_dropouts": [0.1, 0.2, 0.3]}
+    recipe = check(Classifier, {"optimizer": {"lr": 0.5}, "freezing": "none", **head}, "here")
     assert from_json(Classifier, canonical_json(to_dict(recipe))) == recipe
 
 

@@ -178,6 +178,14 @@ def test_a_corpus_divides_by_group_into_fit_and_select():
     assert (found.groupby("group")["fold"].nunique() == 1).all()
 
 
+def test_the_only_document_of_a_class_trains():
+    table = documents([*list("ab") * 50, "c"])
+    for seed in range(5):
+        options = Folds(select=0.1, report=0.1, **PLAIN)
+        found = joined(table, folds.divide(table, options, seed))
+        assert found.loc[found["label"] == "c", "fold"].to_list() == ["fit"]
+
+
 def broken(column: str, value: object) -> pd.DataFrame:
     table = documents(list("ab") * 10)
     table.loc[3, column] = value
@@ -196,6 +204,11 @@ def broken(column: str, value: object) -> pd.DataFrame:
         (documents(list("ab") * 10), {"report": 30}, "fold report wants 15.*finds"),
         (documents(list("ab") * 10), {"select": 0, "report": 20}, "without documents for training"),
         (documents(["a", "b", "c"], split=["train", "train", "test"]), {}, "class 'c' is in split"),
+        (
+            documents([*list("ab") * 50, "c"]),
+            {"select": 9, "report": 9, "balanced": True},
+            "fold select wants 3 documents of class 'c' and finds 1",
+        ),
     ],
 )
 def test_wrong_documents_are_refused_in_one_line(table, options, message):

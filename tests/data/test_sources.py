@@ -54,7 +54,7 @@ def tar(contents: dict[str, str | bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def zipped(contents: dict[str, str]) -> bytes:
+def zipped(contents: dict[str, str | bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in contents.items():
@@ -125,6 +125,43 @@ def test_an_archive_without_reviews_is_refused(read):
         read("imdb", {"archive.tar.gz": tar({"a.txt": "x"})})
 
 
+@pytest.mark.parametrize(
+    ("source", "archive", "message"),
+    [
+        (
+            "imdb",
+            lambda bad: tar(REVIEWS | {"aclImdb/train/pos/2_8.txt": bad}),
+            r"archive, aclImdb/train/pos/2_8\.txt",
+        ),
+        (
+            "zhang-csv",
+            lambda bad: tar({"train.csv": b'1,"a"\n2,"' + bad + b'"\n'}),
+            r"archive, train\.csv, line 2",
+        ),
+        (
+            "wikitext",
+            lambda bad: zipped({"wiki.train.tokens": b" = A = \n" + bad}),
+            r"archive, wiki\.train\.tokens, line 2",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [(b"a\0", "a NUL byte: not a text file"), (b"\xe9t\xe9", "byte 0xe9 is not valid utf-8")],
+)
+def test_bytes_that_are_no_text_are_named_within_an_archive(
+    read, source, archive, message, bad, what
+):
+    with pytest.raises(UserError, match=f"{message}: {what}"):
+        read(source, {"archive": archive(bad)})
+
+
+@pytest.mark.parametrize("source", ["imdb", "zhang-csv", "wikitext"])
+def test_a_truncated_archive_is_refused_by_every_reader(read, source):
+    with pytest.raises(UserError, match=r"archive is damaged or cut off .*: delete it and fetch"):
+        read(source, {"archive": tar({"train.csv": "1,a\n2,b\n" * 999} | REVIEWS)[:-40]})
+
+
 # CSV of Zhang et al.
 
 
@@ -142,6 +179,32 @@ def test_zhang_csv_reads_text_fields_quotes_and_names_of_classes(read):
     ]
     one_field = read("zhang-csv", {"archive.tgz": tar({"train.csv": "1,a\n2,b\n"})})
     assert rows(one_field, "label", "text") == [("1", "a"), ("2", "b")]
+
+
+def test_zhang_csv_reads_the_published_layout_of_yelp_and_dbpedia(read):
+    yelp = {
+        "yelp_review_polarity_csv/train.csv": (
+            '"1","Bad.\\n\\nShe said ""no"", twice."\n"2","Fine, I"\n'
+        ),
+        "yelp_review_polarity_csv/readme.txt": "Yelp Review Polarity Dataset\n",
+        "yelp_review_polarity_csv/test.csv": '"2","""Best"" \\""ever\\"""\n',
+    }
+    assert rows(read("zhang-csv", {"archive.tgz": tar(yelp)}), "id", "split", "label", "text") == [
+        ("train-1", "train", "1", 'Bad.\\n\\nShe said "no", twice.'),
+        ("train-2", "train", "2", "Fine, I"),
+        ("test-1", "test", "2", '"Best" \\"ever\\"'),
+    ]
+    dbpedia = {
+        "dbpedia_csv/classes.txt": "Company\nArtist\n",
+        "dbpedia_csv/test.csv": '1,"TY KU"," TY KU is a ""company""."\n',
+        "dbpedia_csv/train.csv": '2,"A"," B, \u00e9"\n1,"C"," D"\n',
+    }
+    table = read("zhang-csv", {"archive.tgz": tar(dbpedia)})
+    assert rows(table, "split", "label", "text_1", "text_2") == [
+        ("train", "Artist", "A", " B, \u00e9"),
+        ("train", "Company", "C", " D"),
+        ("test", "Company", "TY KU", ' TY KU is a "company".'),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -330,6 +393,29 @@ def test_a_class_that_only_the_test_split_has_is_refused(read, tmp_path):
             tmp_path / "folds.parquet",
             tmp_path / "folds.json",
         )
+
+
+def test_a_share_of_a_table_is_set_aside_for_testing(read, tmp_path):
+    numbers = [chr(97 + n // 26) + chr(97 + n % 26) for n in range(100)]
+    lines = [f"{m}x {m}y {m}z,{'ab'[n % 2]}" for n, m in enumerate(numbers)]
+    read(
+        "table", {"train.csv": "\n".join(["text,label", *lines]), "unlabelled.csv": "text\nmore\n"}
+    )
+    make_folds(
+        tmp_path / "documents.parquet",
+        json.dumps(to_dict(Folds(select=0.1, report=0.1, test=0.2))),
+        0,
+        tmp_path / "folds.parquet",
+        tmp_path / "folds.json",
+    )
+    counts = read_json(tmp_path / "folds.json")["folds"]
+    assert {name: fold["documents"] for name, fold in counts.items()} == {
+        "fit": 60,
+        "select": 10,
+        "report": 10,
+        "test": 20,
+        "unlabelled": 1,
+    }
 
 
 def test_an_unreadable_path_needs_no_traceback(tmp_path: Path):

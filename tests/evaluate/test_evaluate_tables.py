@@ -322,6 +322,35 @@ def test_epochs_hold_every_line_of_every_history(synthetic_results):
     assert (classifier["stage"], classifier["select_error"]) == ("head", "")
 
 
+# Duplicates
+
+
+def test_every_count_of_duplicates_stands_in_the_table_once(synthetic_results):
+    rows = read(synthetic_results, "leakage")
+    (entry,) = read_json(synthetic_results.manifest)["leakage"]
+    counts = read_json(synthetic_results.results / entry["path"])
+    found = {(row["kind"], row["part"], row["other"]): row for row in rows}
+    assert len(found) == len(rows)
+    assert {(row["dataset"], row["corpus"]) for row in rows} == {("docstrings", "library-docs")}
+    for form in ("exact", "normalised"):
+        expected = {("conflicting", "", ""): counts[form]["conflicts"]["texts"]}
+        for part, number in counts[form]["repeats"].items():
+            expected["repeated", part, ""] = number
+        for kind, key in (("shared", "shared"), ("copied", "copies")):
+            for part, others in counts[form][key].items():
+                for other, number in others.items():
+                    expected[kind, part, other] = number
+        for part, number in counts["contained"].items():
+            expected["contained", part, "corpus"] = number["found"] if form != "exact" else ""
+        assert {key: row[form] for key, row in found.items()} == {
+            key: str(number) for key, number in expected.items()
+        }
+    assert [part for kind, part, _ in found if kind == "repeated"] == ["train", "test", "corpus"]
+    assert found["copied", "report", "fit"]["documents"] == "200"
+    assert found["contained", "test", "corpus"]["documents"] == "41"
+    assert found["contained", "test", "corpus"]["min_words"] == "8"
+
+
 # Mistakes
 
 

@@ -5,8 +5,8 @@ import pickle
 
 import pytest
 import torch
-from torch import nn
 
+from torch_lstm import TorchEncoder, assert_equal_gradients
 from ulmfit.config.recipes import Architecture, Classifier, Dropouts
 from ulmfit.model.awd_lstm import AWDLSTM, LSTMLayer, detach
 from ulmfit.model.classifier import PoolingClassifier
@@ -27,34 +27,26 @@ def run(model: AWDLSTM, ids: torch.Tensor) -> torch.Tensor:
     return model(ids, model.initial_state(ids.shape[1]), model.draw_masks(ids.shape[1]))[0]
 
 
-def test_parameter_counts_of_the_paper():
+@pytest.mark.parametrize(("hidden", "count"), [(1150, 20_211_600), (1152, 20_273_280)])
+def test_parameter_counts_of_the_published_lstms(hidden, count):
+    lstms = AWDLSTM(3, Architecture(hidden=hidden), NONE).lstms
+    assert sum(p.numel() for p in lstms.parameters()) == count
+
+
+def test_parameter_count_of_the_papers_language_model():
     model = LanguageModel(60_002, Architecture(), Dropouts())
-    assert sum(p.numel() for lstm in model.encoder.lstms for p in lstm.parameters()) == 20_211_600
     assert sum(p.numel() for p in model.parameters()) == 44_212_400
-    head = PoolingClassifier(3, 2, Classifier()).head
-    assert sum(p.numel() for p in head.parameters()) == 62_652
 
 
 def test_encoder_equals_stacked_torch_lstms_in_outputs_and_gradients():
     model = encoder()
-    reference = nn.ModuleList(nn.LSTM(x.input_size, x.hidden_size) for x in model.lstms)
-    for ours, theirs in zip(model.lstms, reference, strict=True):
-        theirs.load_state_dict(
-            {f"{name}_l0": value.detach() for name, value in ours.named_parameters()}
-        )
+    reference = TorchEncoder(model)
     ids = torch.randint(0, 40, (11, 5))
-    values = model.embedding.detach()[ids]
-    for lstm in reference:
-        values, _ = lstm(values)
-    outputs = run(model, ids)
-    torch.testing.assert_close(outputs, values, rtol=1e-5, atol=1e-6)
+    outputs, (expected, _) = run(model, ids), reference(ids)
+    torch.testing.assert_close(outputs, expected, rtol=1e-5, atol=1e-6)
     outputs.square().sum().backward()
-    values.square().sum().backward()
-    for ours, theirs in zip(model.lstms, reference, strict=True):
-        for name, parameter in ours.named_parameters():
-            torch.testing.assert_close(
-                parameter.grad, getattr(theirs, f"{name}_l0").grad, rtol=1e-4, atol=1e-6
-            )
+    expected.square().sum().backward()
+    assert_equal_gradients(model, reference, 1e-5)
 
 
 def test_initial_values_have_the_stated_ranges():
@@ -104,6 +96,19 @@ def test_weight_drop_sends_gradient_to_the_recurrent_parameter():
         assert lstm.weight_hh.grad is not None
         assert (lstm.weight_hh.grad[dropped == 0] == 0).all()
         assert (lstm.weight_hh.grad[dropped != 0] != 0).any()
+
+
+def test_gradients_through_weight_drop_agree_with_finite_differences():
+    torch.manual_seed(0)
+    model = AWDLSTM(7, Architecture(embedding=3, hidden=4, layers=2), WEIGHT_ONLY).double()
+    ids = torch.randint(0, 7, (4, 2))
+
+    def outputs(*_parameters: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(1)  # the same draw for every difference
+        return run(model, ids)
+
+    # gradcheck moves the parameters where they lie, and the model sees it.
+    assert torch.autograd.gradcheck(outputs, tuple(model.parameters()))
 
 
 def test_weight_drop_acts_from_the_second_step_on():

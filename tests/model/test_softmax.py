@@ -63,6 +63,15 @@ def test_tied_weights_receive_both_gradients():
     torch.testing.assert_close(ours, theirs)
 
 
+def test_gradients_of_tied_weights_agree_with_finite_differences():
+    torch.manual_seed(0)
+    weight = torch.randn(6, 3, dtype=torch.float64, requires_grad=True)
+    ids, targets = torch.randint(0, 6, (9,)), torch.randint(0, 6, (9,))
+    assert torch.autograd.gradcheck(
+        lambda w: softmax.cross_entropy(w[ids].tanh(), w, None, targets), weight
+    )
+
+
 @pytest.mark.parametrize("bias", [False, True])
 def test_evaluation_sums_losses_and_counts_right_guesses(bias):
     hidden, weight, offset, targets = problem(torch.float32, bias)

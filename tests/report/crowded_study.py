@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from synthetic_results import duplicates
 from ulmfit.evaluate.experiments import CELL_COLUMNS, CONFUSION_COLUMNS
+from ulmfit.evaluate.leakage import LEAKAGE_COLUMNS, leakage_rows
 from ulmfit.evaluate.tables import EPOCH_COLUMNS, LANGUAGE_MODEL_COLUMNS, RUN_COLUMNS
 from ulmfit.store.files import digest, write_json
 
@@ -111,6 +113,12 @@ class _Crowd:
         _write(tables / "runs.csv", RUN_COLUMNS, self.rows["runs"])
         _write(tables / "epochs.csv", EPOCH_COLUMNS, self.rows["epochs"])
         _write(tables / "language_models.csv", LANGUAGE_MODEL_COLUMNS, self.rows["models"])
+        leakage = [
+            row
+            for name, n in DATASETS.items()
+            for row in leakage_rows({"dataset": name, "corpus": "wikitext-103"}, duplicates(n))
+        ]
+        _write(tables / "leakage.csv", LEAKAGE_COLUMNS, leakage)
         return self.results / "manifest.json"
 
     def _run(

@@ -64,7 +64,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> SyntheticResults:
 def test_every_table_has_its_markdown_and_nothing_else_is_written(
     results: SyntheticResults,
 ) -> None:
-    names = ["main", "ensembles", "low-shot", "sealed", "language_models"]
+    names = ["main", "ensembles", "low-shot", "sealed", "language_models", "leakage"]
     assert sorted(path.stem for path in results.tables.glob("*.md")) == sorted(names)
 
 

@@ -1,8 +1,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ulmfit.text.display import decode, decode_pieces
-from ulmfit.text.rules import RULE_SETS, apply_rules
+from ulmfit.text import display
+from ulmfit.text.rule_sets import RULE_SETS, apply_rules
+
+V2 = RULE_SETS["fastai-v2"].marks
+
+
+def decode(tokens, marks=V2):
+    return display.decode(tokens, marks)
 
 
 def test_capitals_come_back():
@@ -37,9 +43,8 @@ def test_special_tokens_that_change_nothing_stay_visible():
 
 
 def test_pieces_become_words():
-    assert decode_pieces(["▁xxmaj", "▁the", "▁mov", "ie", ".", "▁xxrep", "▁3", "▁!"]) == (
-        "The movie. !!!"
-    )
+    pieces = ["▁xxmaj", "▁the", "▁mov", "ie", ".", "▁xxrep", "▁3", "▁!"]
+    assert display.decode_pieces(pieces, V2) == "The movie. !!!"
 
 
 LOWER = st.text("abcdefgh", min_size=2, max_size=6).filter(
@@ -53,6 +58,15 @@ def test_decode_undoes_the_rules_on_words(words, times):
     text = " ".join(word for word in words for _ in range(times))
     tokens = apply_rules([text], RULE_SETS["fastai-v2"]).split()
     assert decode(tokens[1:]) == text
+
+
+def test_the_marks_of_fastai_07_give_capitals_and_repetitions_back():
+    tokens = ["t_up", "nasa", "said", "tk_rep", "4", "!", "tk_wrep", "4", "ha", "xxup", "no"]
+    assert decode(tokens, RULE_SETS["fastai-0.7"].marks) == "NASA said !!!! ha ha ha ha xxup no"
+
+
+def test_the_marks_of_fastai_v1_are_those_of_v2():
+    assert RULE_SETS["fastai-v1"].marks == V2
 
 
 @given(

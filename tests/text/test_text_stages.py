@@ -52,8 +52,8 @@ def random_texts(n, seed=0):
     return [" ".join(random.choice(WORDS, random.integers(3, 20))) for _ in range(n)]
 
 
-def word_tokens(folder, *args, output="tokens", threads=1, **kwargs):
-    make_tokenizer(recipe(), None, None, folder / "tokenizer.json", 1)
+def word_tokens(folder, *args, output="tokens", threads=1, values=None, **kwargs):
+    make_tokenizer(recipe(**(values or {})), None, None, folder / "tokenizer.json", 1)
     documents, folds = write_corpus(folder, *args, **kwargs)
     make_tokens(folder / "tokenizer.json", documents, folds, folder / output, threads)
     return read_tokens(folder / output)
@@ -144,6 +144,40 @@ def test_subword_tokens_use_the_pieces_of_another_corpus_unchanged(tmp_path):
     assert json.loads((tmp_path / "tokenizer.json").read_text())["trained_on"]["documents"] == 60
 
 
+def test_pieces_of_a_dataset_are_trained_on_its_unlabelled_text_too(tmp_path):
+    documents, folds = write_corpus(
+        tmp_path,
+        ["alpha beta"] * 30 + ["東京"] * 30 + ["Ψ"] * 30,
+        ["fit"] * 30 + ["unlabelled"] * 30 + ["test"] * 30,
+    )
+    values = recipe(kind="subword", pieces_from="dataset")
+    make_tokenizer(values, documents, folds, tmp_path / "t.json", 1)
+    store = make_tokens(tmp_path / "t.json", documents, folds, tmp_path / "tokens", 1)
+    assert any("東" in piece for piece in store.vocabulary)
+    assert not any("ψ" in piece for piece in store.vocabulary)
+    facts = json.loads((tmp_path / "t.json").read_text())["trained_on"]
+    assert (facts["documents"], facts["fit_documents"]) == (60, 30)
+
+
+@pytest.mark.parametrize(
+    ("rules", "kept"),
+    [("fastai-0.7", 18), ("fastai-v1", 16), ("fastai-v2", 16)],
+)
+def test_max_vocab_counts_the_special_tokens_but_in_fastai_07(tmp_path, rules, kept):
+    text = " ".join(f"w{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")
+    store = word_tokens(tmp_path, [text], values={"rules": rules, "max_vocab": 16})
+    assert len(store.vocabulary) == kept
+
+
+def test_the_vocabulary_of_fastai_07_begins_with_unknown_and_padding(tmp_path):
+    store = word_tokens(tmp_path, ["So so", "so x"], values={"rules": "fastai-0.7"})
+    assert store.vocabulary[:2] == ("_unk_", "_pad_")
+    # the others by frequency, equal counts by the string, as any other word
+    assert store.vocabulary[2:] == ("so", "1", "\\n", "xbos", "xfld", "x")
+    facts = json.loads((tmp_path / "tokens" / "tokens.json").read_text())
+    assert facts["tokenizer"]["rules"] == "fastai-0.7"
+
+
 def test_subwords_are_trained_on_the_fit_fold_only(tmp_path):
     documents, folds = write_corpus(
         tmp_path, ["alpha beta"] * 30 + ["東京"] * 30, ["fit"] * 30 + ["unlabelled"] * 30
@@ -156,10 +190,10 @@ def test_subwords_are_trained_on_the_fit_fold_only(tmp_path):
 def test_much_text_is_sampled_the_same_way_each_time(tmp_path, monkeypatch):
     read = corpus.read_corpus(*write_corpus(tmp_path, random_texts(50)))
     monkeypatch.setattr(stages, "TRAINING_CHARACTERS", 500)
-    rows = stages._training_rows(read)
+    rows = stages._training_rows(read, ["fit"])
     assert rows.tolist() == sorted(set(rows.tolist()))
     assert 500 <= read.characters[rows].sum() < 800
-    assert rows.tolist() == stages._training_rows(read).tolist()
+    assert rows.tolist() == stages._training_rows(read, ["fit"]).tolist()
 
 
 @pytest.mark.parametrize("text", ["", "  ", "<br />", None, "\\n"])
@@ -206,6 +240,7 @@ def test_subwords_without_documents_are_refused(tmp_path):
         {"kind": "subword"},
         {"recipe": None},
         {"recipe": {"kind": "word", "colour": 1}},
+        {"recipe": {"kind": "subword"}},
         {"model": "AAAA"},
         {"model": "not base64!"},
     ],

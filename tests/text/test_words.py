@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ulmfit.text import words
-from ulmfit.text.rules import apply_rules, spell_white_space
+from ulmfit.text.rule_sets import RULE_SETS, apply_rules
+from ulmfit.text.rules import spell_white_space
 from ulmfit.text.words import WordTokenizer
 
 GOLDEN = [
@@ -27,7 +28,7 @@ GOLDEN = [
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return WordTokenizer()
+    return WordTokenizer("fastai-v2")
 
 
 @pytest.mark.parametrize(("text", "expected"), GOLDEN)
@@ -71,11 +72,29 @@ def spacy_alone():
     return spacy.blank("en").tokenizer
 
 
+@pytest.fixture(scope="module", params=RULE_SETS)
+def any_tokenizer(request):
+    return WordTokenizer(request.param)
+
+
 @given(text=TEXT)
-def test_remembered_stretches_give_the_tokens_of_spacy(tokenizer, spacy_alone, text):
-    prepared = apply_rules((text,), tokenizer.rules)
-    expected = spell_white_space([token.text for token in spacy_alone(prepared)])
-    assert tokenizer.tokenise((text,)) == expected
+def test_remembered_stretches_give_the_tokens_of_whole_documents(any_tokenizer, spacy_alone, text):
+    expected = [token.text for token in spacy_alone(apply_rules((text,), any_tokenizer.rules))]
+    for rule in any_tokenizer.rules.after:
+        expected = rule(expected)
+    assert any_tokenizer.tokenise((text,)) == spell_white_space(expected)
+
+
+@pytest.mark.parametrize(
+    ("rules", "whole"),
+    [
+        ("fastai-0.7", ["<eos>", "<bos>"]),
+        ("fastai-v1", ["xxunk", "xxpad", "xxeos"]),
+        ("fastai-v2", ["xxunk", "xxpad", "xxeos"]),
+    ],
+)
+def test_special_cases_are_not_cut(rules, whole):
+    assert WordTokenizer(rules).tokenise((" ".join(whole),))[-len(whole) :] == whole
 
 
 def test_an_encoding_holds_each_type_once_and_the_documents_end_to_end(tokenizer):

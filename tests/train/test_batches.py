@@ -96,7 +96,7 @@ def test_evaluation_batches_hold_every_document_once_longest_first(sizes, batch_
 @pytest.mark.parametrize("direction", ["fwd", "bwd"])
 def test_padding_comes_after_the_text(direction):
     store = planted_store()
-    ids, sizes = pad(store, [0, 5, 9], direction)
+    ids, sizes = pad(store, [0, 5, 9], direction, "masked")
     for column, index in enumerate([0, 5, 9]):
         text = store.read(index, direction).tolist()
         assert sizes[column] == len(text)
@@ -107,5 +107,25 @@ def test_padding_comes_after_the_text(direction):
 def test_an_empty_document_is_one_padding_token():
     store = planted_store()
     store.offsets[1] = 0
-    ids, sizes = pad(store, [0], "fwd")
+    ids, sizes = pad(store, [0], "fwd", "masked")
     assert (ids.tolist(), sizes.tolist()) == ([[PADDING]], [1])
+
+
+@pytest.mark.parametrize("direction", ["fwd", "bwd"])
+def test_unmasked_padding_comes_before_the_text_and_counts_in_the_length(direction):
+    store = planted_store()
+    documents = [0, 5, 9, 20]
+    texts = [store.read(index, direction).tolist() for index in documents]
+    longest = max(map(len, texts))
+    ids, sizes = pad(store, documents, direction, "unmasked")
+    assert sizes.tolist() == [longest] * 4
+    for column, text in enumerate(texts):
+        assert ids[:, column].tolist() == [PADDING] * (longest - len(text)) + text
+
+
+def test_an_empty_document_is_all_padding_where_padding_counts():
+    store = planted_store()
+    store.offsets[1] = 0
+    ids, sizes = pad(store, [3, 0], "fwd", "unmasked")
+    assert sizes[0] == sizes[1] == len(ids)
+    assert (ids[:, 1] == PADDING).all()

@@ -14,6 +14,7 @@ from ulmfit.config.recipes import Architecture, Classifier, Dropouts
 from ulmfit.errors import UserError
 from ulmfit.model.classifier import PoolingClassifier
 from ulmfit.model.language_model import LanguageModel
+from ulmfit.model.sampled_softmax import Sampler
 from ulmfit.train.device import choose, compute
 
 PROGRAM = """
@@ -93,19 +94,24 @@ def test_a_gpu_gives_the_losses_and_gradients_of_the_cpu():
         with compute(device, threads=1, seed=0) as where:
             torch.manual_seed(0)
             lm = LanguageModel(300, sizes, plain)
-            recipe = Classifier(
-                architecture=sizes, dropouts=plain, head_dropout=0, hidden_dropout=0, bptt=16
-            )
+            # All words are drawn: the two devices' draws of fewer would differ.
+            sampling = LanguageModel(300, sizes, plain, Sampler(torch.arange(1, 301), 300))
+            recipe = Classifier(architecture=sizes, dropouts=plain, head_dropouts=(0, 0), bptt=16)
             classifier = PoolingClassifier(300, 3, recipe)
             lm.to(where.device)
+            sampling.to(where.device)
             classifier.to(where.device)
             x = ids.to(where.device)
             losses = [
-                lm.loss(x[:-1], x[1:], lm.encoder.initial_state(6), 2.0, 1.0)[0],
+                *(
+                    model.loss(x[:-1], x[1:], model.encoder.initial_state(6), 2.0, 1.0)[0]
+                    for model in (lm, sampling)
+                ),
                 classifier.loss(x, lengths, labels.to(where.device), 2.0, 1.0)[0],
             ]
             torch.autograd.backward(losses)
-            gradients = [p.grad for model in (lm, classifier) for p in model.parameters()]
+            models = (lm, sampling, classifier)
+            gradients = [p.grad for model in models for p in model.parameters()]
             results.append([t.detach().cpu() for t in (*losses, *gradients)])
     for cpu, gpu in zip(*results, strict=True):
         torch.testing.assert_close(gpu, cpu, rtol=1e-3, atol=1e-5)

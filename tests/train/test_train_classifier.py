@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 from planted import classifier_recipe, language_model_recipe, planted_store
+from sklearn.utils.class_weight import compute_class_weight
 
 from ulmfit.config.recipes import Optimizer, Schedule
 from ulmfit.errors import UserError
+from ulmfit.model.classifier import PoolingClassifier
 from ulmfit.store.probabilities import read_probabilities
 from ulmfit.store.tokens import TokenStore, write_tokens
 from ulmfit.store.weights import load_weights
@@ -222,3 +224,50 @@ def test_labels_without_a_class_are_refused(tmp_path):
     write_tokens(tmp_path / "tokens", TokenStore(**{**vars(store), "label": one_class}), {})
     with pytest.raises(UserError, match="none of class good: raise n_labelled"):
         train(tmp_path / "tokens", tmp_path / "clf")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pooling": "max", "chunk_rule": "inclusive", "max_seq": 8, "dropout_masks": "chunk"},
+        {"padding": "unmasked", "head_sizes": (), "head_dropouts": (0.1,)},
+        {"head_sizes": (20, 10), "head_dropouts": (0.2, 0.1, 0.1), "label_smoothing": 0.1},
+    ],
+)
+def test_every_kind_of_classifier_comes_back_from_its_folder(tokens, tmp_path, changes):
+    path = train(tokens, tmp_path / "clf", epochs=4, **changes)
+    predict(path, tokens, "report", tmp_path / "again.npz", "cpu")
+    trained = read_probabilities(tmp_path / "clf" / "probabilities.npz")
+    again = read_probabilities(tmp_path / "again.npz")[2]
+    np.testing.assert_allclose(again, trained[2][trained[1] == "report"], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["none", "balanced"])
+def test_class_weights_come_from_the_labels_that_are_trained_on(tmp_path, monkeypatch, kind):
+    store = planted_store()
+    label = store.label.copy()
+    label[np.flatnonzero((store.fold == "fit") & (label == 1))[5:]] = -1
+    write_tokens(tmp_path / "tokens", TokenStore(**{**vars(store), "label": label}), {})
+    used = []
+    plain = PoolingClassifier.loss
+    monkeypatch.setattr(
+        PoolingClassifier, "loss", lambda *given: used.append(given[-1]) or plain(*given)
+    )
+    train(tmp_path / "tokens", tmp_path / "clf", epochs=4, class_weights=kind)
+    labels = label[(store.fold == "fit") & (label >= 0)]
+    expected = compute_class_weight(
+        kind if kind == "balanced" else None, classes=np.arange(2), y=labels
+    )
+    assert used
+    for weights in used:
+        found = torch.ones(2) if weights is None else weights
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
+
+
+def test_smoothed_training_reports_plain_losses(tokens, tmp_path):
+    frozen = {"optimizer": Optimizer(lr=1e-30, clip=0.0), "epochs": 4}
+    train(tokens, tmp_path / "plain", **frozen)
+    train(tokens, tmp_path / "smoothed", **frozen, label_smoothing=0.5)
+    for column in ("train_loss", "select_loss"):
+        plain, smoothed = (rows(tmp_path / name)[0][column] for name in ("plain", "smoothed"))
+        assert plain == smoothed

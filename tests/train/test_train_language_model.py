@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from ulmfit.train.language_model import (
     train_language_model,
     training_documents,
 )
+from ulmfit.train.sampling import unigram_counts
 
 
 def train(tokens, folder, initial=None, direction="fwd", stage="pretrain", n_text="all", **changes):
@@ -211,3 +213,30 @@ def test_a_folder_without_validation_text_is_refused(tmp_path):
     write_tokens(tmp_path / "tokens", store, {})
     with pytest.raises(UserError, match="0 of validation text"):
         train(tmp_path / "tokens", tmp_path / "lm")
+
+
+def test_unigram_counts_are_those_of_the_documents_named():
+    store = planted_store()
+    counted = Counter(np.concatenate([store.read(index, "bwd") for index in (2, 7, 8)]).tolist())
+    assert unigram_counts(store, np.array([2, 7, 8])).tolist() == [counted[k] for k in range(40)]
+
+
+def test_a_sampled_softmax_learns_and_is_validated_on_all_words(tmp_path):
+    store = planted_store()
+    counting = np.arange(len(store.ids)) % 28 + 12  # each word tells the next
+    write_tokens(tmp_path / "tokens", TokenStore(**{**vars(store), "ids": counting}), {})
+    found = {
+        name: train(tmp_path / "tokens", tmp_path / name, epochs=8, **changes)
+        for name, changes in (
+            ("exact", {}),
+            ("sampled", {"softmax": "sampled", "negatives": 10}),
+            ("again", {"softmax": "sampled", "negatives": 10}),
+        )
+    }
+    assert found["sampled"].read_bytes() == found["again"].read_bytes()
+    assert load_weights(found["sampled"])[0].keys() == load_weights(found["exact"])[0].keys()
+    exact, sampled = rows(tmp_path / "exact"), rows(tmp_path / "sampled")
+    assert sampled[0]["valid_loss"] == exact[0]["valid_loss"]
+    # Ten negatives count double: log(21) for equal scores, as at the start.
+    assert float(sampled[1]["train_loss"]) == pytest.approx(math.log(21), rel=0.1)
+    assert float(sampled[-1]["valid_loss"]) < 0.85 * float(sampled[0]["valid_loss"])

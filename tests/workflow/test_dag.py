@@ -20,6 +20,7 @@ def test_the_built_in_study_shares_its_stages(built_in):
         "all": 1,
         "documents": 2,
         "folds": 2,
+        "leakage": 1,
         "tokenizer": 2,
         "tokens": 4,
         # word forward, word backward, sub-word forward; one seed
@@ -64,6 +65,18 @@ def test_a_variant_more_costs_its_own_stages_only(built_in, tmp_path):
     assert {rule: n for rule, n in more.items() if n} == {"classify": 3, "score": 3}
 
 
+def test_pieces_of_each_texts_own_cost_a_tokenizer_and_train_the_same_models(built_in, tmp_path):
+    study = yaml.safe_load(BUILT_IN.read_text())
+    study["recipes"]["tokenizers"]["subword"] |= {"pieces_from": "dataset", "subword_model": "bpe"}
+    path = write_study(tmp_path, study)
+    assert job_counts(tmp_path, "--configfile", path) == built_in | {"tokenizer": 3}
+    for text in ("docstrings", "library-docs"):
+        tokens = f"results/docstrings/tokens/{text}/subword/{text}/tokens.json"
+        # one `documents`: no other text is read
+        alone = {"documents": 1, "folds": 1, "tokenizer": 1, "tokens": 1}
+        assert job_counts(tmp_path, tokens, "--configfile", path) == alone
+
+
 def test_a_mistake_in_the_config_stops_before_the_graph(tmp_path):
     study = yaml.safe_load(BUILT_IN.read_text())
     study["experimnts"] = study.pop("experiments")
@@ -81,6 +94,7 @@ def test_the_smoke_study_has_every_rule(built_in, tmp_path):
         "all": 1,
         "documents": 2,
         "folds": 2,
+        "leakage": 1,
         "tokenizer": 2,
         "tokens": 4,
         "pretrain": 3,
@@ -115,6 +129,7 @@ def test_the_trec6_study_fetches_its_files_and_shares_its_stages(trec6):
         "fetch": 3,
         "documents": 2,
         "folds": 2,
+        "leakage": 1,
         "tokenizer": 1,
         "tokens": 2,
         # forward and backward, one seed
@@ -158,6 +173,37 @@ def test_fetched_files_are_shared_by_studies_and_the_mirror_enters_no_job(trec6,
     commands = [line for line in done.stdout.splitlines() if "python -m ulmfit" in line]
     assert commands
     assert not any("elsewhere" in line for line in commands)
+
+
+def test_the_study_of_the_paper_shares_its_stages_among_six_datasets(tmp_path):
+    assert job_counts(tmp_path, "--configfile", CONFIG / "studies/paper.yaml") == {
+        "all": 1,
+        # an archive for each but the two files of TREC-6, the archive of WikiText-103
+        "fetch": 8,
+        "documents": 7,
+        "folds": 7,
+        # each dataset beside WikiText-103
+        "leakage": 6,
+        "tokenizer": 1,
+        "tokens": 7,
+        # forward and backward, one seed
+        "pretrain": 2,
+        # both directions of six (12 x 3), and forward without pretraining on three (3 x 3)
+        "finetune": 45,
+        # ulmfit in both directions on six (12 x 3), and on three: full, two leave-outs, from
+        # scratch (12 x 3)
+        "classify": 72,
+        "score": 72,
+        "ensemble": 18,
+        "manifest": 1,
+        "before_test": 1,
+        "predict_test": 36,
+        "score_test": 36,
+        "ensemble_test": 18,
+        "tables": 1,
+        "figures": 1,
+        "report": 1,
+    }
 
 
 def test_lint_finds_nothing(tmp_path):

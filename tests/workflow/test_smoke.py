@@ -1,6 +1,7 @@
 """The smoke study from raw text to report, and what reruns afterwards."""
 
 import copy
+import csv
 import hashlib
 import json
 import zipfile
@@ -84,6 +85,17 @@ def test_scoring_the_same_model_again_is_no_new_look_at_the_test_fold(finished):
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((finished / target).read_text())["test_evaluations"] == 1
     assert len((finished / CLASSIFIER / "test/evaluations.log").read_text().splitlines()) == 1
+
+
+def test_no_evaluated_document_has_a_copy_in_what_is_trained_on(finished):
+    with open(finished / "results/smoke/tables/leakage.csv", newline="") as file:
+        copied = [row for row in csv.DictReader(file) if row["kind"] == "copied"]
+    assert {(row["part"], row["other"]): row["documents"] for row in copied} == {
+        (part, other): n
+        for part, n in (("select", "50"), ("report", "100"), ("test", "100"))
+        for other in ("fit", "unlabelled")
+    }
+    assert {row["exact"] for row in copied} == {row["normalised"] for row in copied} == {"0"}
 
 
 def test_training_again_gives_the_same_bits(finished):

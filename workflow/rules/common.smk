@@ -17,7 +17,7 @@ from ulmfit.config.files import digests, places, published_forms
 from ulmfit.config.manifest import language_models
 from ulmfit.config.recipes import compute_threads
 from ulmfit.errors import UserError
-from ulmfit.store.files import canonical_json
+from ulmfit.store.files import canonical_json, folder_state
 from ulmfit.studies import load_plan, plan_values
 from ulmfit.gpus import gpus_to_request
 
@@ -88,6 +88,15 @@ def growing(start):
     return amount
 
 
+def growing_with_input(start, times):
+    """Memory in MB that grows with the size of the input and with each attempt."""
+
+    def amount(wildcards, input, attempt):
+        return round((start + times * input.size_mb) * attempt)
+
+    return amount
+
+
 # Inputs
 
 
@@ -136,7 +145,7 @@ def language_model_facts(wildcards):
 
 
 def training_text(pattern):
-    """Words need no training; sub-words are trained on the fit fold of a corpus."""
+    """Words need no training; sub-words are trained on a corpus, or each text on itself."""
 
     def files(wildcards):
         if wildcards.trained_on == paths.NONE:
@@ -160,7 +169,8 @@ def source_files(wildcards):
     """Files that a source reads: published ones, fetched, and the user's own."""
     text = PLAN.text(wildcards.text)
     # `params` of the rule hold the digests of published files, so a file that is fetched again, say
-    # from another URL, reruns nothing; a file of the user's own is known by its time alone.
+    # from another URL, reruns nothing; a file of the user's own is known by its time alone, and a
+    # folder by those of its files, which `params` hold too.
     return [
         path if text.versions(key)[0].path else ancient(path)
         for key, path in places(wildcards.text, text).items()
@@ -205,7 +215,8 @@ def file_places(wildcards):
 
 
 def file_digests(wildcards):
-    return digests(PLAN.text(wildcards.text))
+    """Digests of published files; a folder of the user's own is known by what is in it."""
+    return digests(PLAN.text(wildcards.text), folder_state)
 
 
 def fold_options(wildcards):
@@ -242,6 +253,14 @@ def history_files():
 def text_files(file):
     """A file of every corpus and dataset of the study."""
     return [f"<results>/{file.format(text=text)}" for text in PLAN.texts()]
+
+
+def leakage_files():
+    """Counts of duplicates of each dataset and the corpus of its models."""
+    return [
+        f"<results>/{paths.LEAKAGE.format(dataset=name, corpus=used.corpus)}"
+        for name, used in PLAN.study.datasets.items()
+    ]
 
 
 # At the start of a line `report` is a keyword of Snakemake, so its flag needs another name there.
@@ -298,5 +317,5 @@ def bitmap_outputs():
 
 def markdown_outputs():
     """Markdown beside the CSV of every table that readers see."""
-    names = [*PLAN.study.experiments, "language_models"]
+    names = [*PLAN.study.experiments, "language_models", "leakage"]
     return [f"<results>/tables/{name}.md" for name in names]

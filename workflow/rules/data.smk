@@ -39,7 +39,7 @@ rule documents:
         "../../envs/documents.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing_with_input(2000, 10),
         runtime=growing(60),
     params:
         source=text_source,
@@ -70,7 +70,7 @@ rule folds:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing_with_input(1000, 10),
         runtime=growing(30),
     params:
         options=fold_options,
@@ -81,4 +81,32 @@ rule folds:
     shell:
         "python -m ulmfit folds --documents {input.documents} --options {params.options:q}"
         " --split-seed {params.seed} --output {output.folds} --summary {output.counts}"
+        " > {log} 2>&1"
+
+
+rule leakage:
+    input:
+        documents="<results>/data/{dataset}/documents.parquet",
+        folds="<results>/data/{dataset}/folds.parquet",
+        corpus="<results>/data/{corpus}/documents.parquet",
+    output:
+        counts=f"<results>/{paths.LEAKAGE}",
+        duplicates=f"<results>/{paths.DUPLICATES}",
+    log:
+        "<logs>/data/{dataset}/leakage-{corpus}.log",
+    benchmark:
+        "<benchmarks>/data/{dataset}/leakage-{corpus}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(60),
+    params:
+        code=CODE_VERSIONS["leakage"],
+    message:
+        "Count duplicates in {wildcards.dataset} and between it and {wildcards.corpus}"
+    shell:
+        "python -m ulmfit leakage --documents {input.documents} --folds {input.folds}"
+        " --corpus {input.corpus} --output {output.counts} --duplicates {output.duplicates}"
         " > {log} 2>&1"

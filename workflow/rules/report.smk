@@ -57,6 +57,7 @@ rule tables:
         history_files(),
         language_model_files("history.csv"),
         language_model_files("card.json"),
+        leakage_files(),
         manifest="<results>/manifest.json",
     output:
         table_outputs(),

@@ -39,9 +39,10 @@ rule tokens:
     priority: 20
     conda:
         "../../envs/data.yaml"
-    threads: 1
+    # As many processes, where there is text for them; the bytes do not depend on it.
+    threads: 4
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=growing(240),
     params:
         code=CODE_VERSIONS["tokens"],

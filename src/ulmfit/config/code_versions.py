@@ -9,6 +9,7 @@ not.
 CODE_VERSIONS = {
     "documents": 1,
     "folds": 1,
+    "leakage": 1,
     "tokenizer": 1,
     "tokens": 1,
     "pretrain": 1,
@@ -17,8 +18,8 @@ CODE_VERSIONS = {
     "predict": 1,
     "score": 1,
     "baseline": 1,
-    "manifest": 1,
+    "manifest": 2,
     "tables": 2,
     "figures": 1,
-    "report": 1,
+    "report": 2,
 }

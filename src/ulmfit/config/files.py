@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from ulmfit.config import paths
@@ -25,10 +26,19 @@ def published_forms(text: Text, file: str) -> str:
     return canonical_json([to_dict(version) for version in text.versions(key)])
 
 
-def digests(text: Text) -> str:
-    """Canonical JSON of the digests that a text's published files may have."""
+def digests(text: Text, state: Callable[[str], str]) -> str:
+    """Canonical JSON of the digests that a text's published files may have.
+
+    ``state`` gives what takes the place of a digest for the path of an own file.
+    """
     return canonical_json(
-        {key: [file.sha256 or file.md5 for file in text.versions(key)] for key in text.files}
+        {
+            key: [
+                file.sha256 or file.md5 or (state(file.path) if file.path else "")
+                for file in text.versions(key)
+            ]
+            for key in text.files
+        }
     )
 
 

@@ -20,6 +20,14 @@ def manifest(plan: Plan) -> dict[str, Any]:
         "config": plain(study),
         "seeds": {"runs": list(study.seeds.runs), "statement": seeds_statement(plan)},
         "texts": _texts(plan),
+        "leakage": [
+            {
+                "dataset": name,
+                "corpus": used.corpus,
+                "path": paths.LEAKAGE.format(dataset=name, corpus=used.corpus),
+            }
+            for name, used in study.datasets.items()
+        ],
         "variants": {
             name: {"title": variant.title or name, "description": variant.description}
             for name, variant in plan.variants.items()

@@ -22,6 +22,8 @@ DOCUMENTS = "data/{text}/documents.parquet"
 SOURCE = "data/{text}/source.json"
 FOLDS = "data/{text}/folds.parquet"
 FOLD_COUNTS = "data/{text}/folds.json"
+LEAKAGE = "data/{dataset}/leakage-{corpus}.json"
+DUPLICATES = "data/{dataset}/duplicates-{corpus}.parquet"
 TOKENIZER = "tokenizers/{tokenizer}/{trained_on}/tokenizer.json"
 TOKENS = "tokens/{text}/{tokenizer}/{trained_on}"
 PRETRAINED = "lm/{corpus}/{tokenizer}/{direction}/{pretrain}/s{pretrain_seed}"
@@ -36,7 +38,7 @@ CLASSIFIER = (
 ENSEMBLE = "ensembles/{dataset}/{ensemble}/{variant}/n{n_labelled}/s{seed}"
 BASELINE = "baselines/{dataset}/{baseline}/n{n_labelled}"
 
-FACT_TABLES = ("runs", "language_models", "epochs", "confusion")
+FACT_TABLES = ("runs", "language_models", "epochs", "confusion", "leakage")
 """Tables that every study has, beside one for each experiment."""
 
 WEIGHTS = "model.safetensors"

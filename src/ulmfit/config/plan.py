@@ -149,8 +149,11 @@ class Plan:
 
     def tokens(self, text: str, fields: Fields) -> str:
         """Token folder of a corpus or dataset, given the wildcards of what reads it."""
-        if from_json(Tokenizer, self.tokenizers[fields["tokenizer"]]).kind == "word":
+        tokenizer = from_json(Tokenizer, self.tokenizers[fields["tokenizer"]])
+        if tokenizer.kind == "word":
             trained_on = NONE
+        elif tokenizer.pieces_from == "dataset":
+            trained_on = text
         elif fields.get("corpus", NONE) != NONE:
             trained_on = fields["corpus"]
         else:

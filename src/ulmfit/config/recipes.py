@@ -11,7 +11,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
+
+from ulmfit.errors import UserError
 
 Recipe = TypeVar("Recipe")
 
@@ -79,12 +81,27 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """From raw text to ids (ulmfit.md 1.4, 1.5, 1.7)."""
+    """From raw text to ids (ulmfit.md 1.3 to 1.5, 1.7)."""
 
     kind: Literal["word", "subword"] = key("word", "spaCy words, or SentencePiece pieces.")
-    max_vocab: int = key(60000, "Words: most frequent words kept, special tokens included.", ge=16)
+    rules: Literal["fastai-0.7", "fastai-v1", "fastai-v2"] = key(
+        "fastai-v2", "Rules of preprocessing and special tokens; the paper's are `fastai-0.7`."
+    )
+    max_vocab: int = key(
+        60000,
+        "Words: most frequent words kept, special tokens included (`fastai-0.7`: beside its two).",
+        ge=16,
+    )
     min_freq: int = key(3, "Words: occurrences in the LM training text that a word needs.", ge=1)
+    subword_model: Literal["unigram", "bpe"] = key(
+        "unigram", "Sub-words: SentencePiece's unigram language model, or byte-pair encoding."
+    )
     pieces: int = key(8000, "Sub-words: number of SentencePiece pieces.", ge=16)
+    pieces_from: Literal["corpus", "dataset"] = key(
+        "corpus",
+        "Sub-words: corpus and dataset share the pieces learned from the corpus, or each learns "
+        "its own and pretrained rows are carried over by piece.",
+    )
     character_coverage: float = key(0.99999, "Sub-words: share of characters covered.", gt=0, le=1)
 
 
@@ -94,12 +111,21 @@ class LanguageModel:
 
     architecture: Architecture = key(Architecture(), "Sizes of the model.")
     dropouts: Dropouts = key(Dropouts(), "Dropouts during training.")
+    softmax: Literal["exact", "sampled"] = key(
+        "exact",
+        "Training loss over all words, or over the target and some sampled words, whose training "
+        "loss cannot be compared; validation is over all words always.",
+    )
+    negatives: int = key(15000, "Sampled softmax: words sampled for each update.", ge=1)
     optimizer: Optimizer = key(Optimizer(), "Optimizer.")
     schedule: Schedule = key(Schedule(), "Learning-rate schedule over the whole training.")
     epochs: int = key(15, "Passes over the training text.", ge=1)
     batch_size: int = key(64, "Parallel streams of text.", ge=1)
     bptt: int = key(70, "Time steps of truncated backpropagation.", ge=1)
     ar: float = key(2.0, "Activation regularisation (alpha).", ge=0)
+    ar_on: Literal["dropped", "raw"] = key(
+        "dropped", "Activation regularisation of the output after output dropout, or before it."
+    )
     tar: float = key(1.0, "Temporal activation regularisation (beta).", ge=0)
     min_steps: int = key(1, "Fewest updates; epochs are multiplied until they are reached.", ge=1)
     precision: Literal["fp32"] = key("fp32", "Arithmetic of the training.")
@@ -114,12 +140,22 @@ class Classifier:
 
     architecture: Architecture = key(Architecture(), "Sizes of the encoder.")
     dropouts: Dropouts = key(CLASSIFIER_DROPOUTS, "Dropouts of the encoder during training.")
-    head_hidden: int = key(50, "Hidden size of the head.", ge=1)
-    head_dropout: float = key(
-        0.4, "Dropout on the pooled features; `dropouts.multiplier` applies.", ge=0, lt=1
+    dropout_masks: Literal["document", "chunk"] = key(
+        "document", "Encoder dropouts are drawn once a document, or anew for each chunk."
     )
-    hidden_dropout: float = key(
-        0.1, "Dropout before the output layer; never multiplied.", ge=0, lt=1
+    pooling: Literal["concat", "last", "max", "mean"] = key(
+        "concat", "Outputs that the head sees: last, maximum and mean, or one of them."
+    )
+    padding: Literal["masked", "unmasked"] = key(
+        "masked",
+        "Padding reaches neither encoder nor pooling; or (2018) it stands before the text up to "
+        "the longest document of the batch and counts like text.",
+    )
+    head_sizes: tuple[int, ...] = key((50,), "Sizes of the head's hidden layers, >= 1; may be [].")
+    head_dropouts: tuple[float, ...] = key(
+        (0.4, 0.1),
+        "Dropouts before each linear layer of the head, >= 0 and < 1, so one more than "
+        "`head_sizes`; `dropouts.multiplier` applies to all but the last.",
     )
     optimizer: Optimizer = key(Optimizer(lr=0.01, clip=0.25), "Optimizer.")
     schedule: Schedule = key(Schedule(), "Learning-rate schedule.")
@@ -133,8 +169,18 @@ class Classifier:
     max_seq: int = key(
         1400, "Last tokens of a document that receive gradients and are pooled.", ge=1
     )
-    ar: float = key(2.0, "Activation regularisation (alpha), over real tokens.", ge=0)
-    tar: float = key(1.0, "Temporal activation regularisation (beta), over real tokens.", ge=0)
+    chunk_rule: Literal["strict", "inclusive"] = key(
+        "strict",
+        "A chunk is kept if it starts less than `max_seq` before the end, or exactly there too.",
+    )
+    label_smoothing: float = key(
+        0.0, "Share of each target spread over all classes; 0 = off.", ge=0, le=1
+    )
+    class_weights: Literal["none", "balanced"] = key(
+        "none", "Documents count alike in the training loss, or each class as much as any other."
+    )
+    ar: float = key(2.0, "Activation regularisation (alpha), over what is pooled.", ge=0)
+    tar: float = key(1.0, "Temporal activation regularisation (beta), over what is pooled.", ge=0)
     early_stopping: bool = key(
         False, "Restore the weights of the epoch with the lowest error on the select fold."
     )
@@ -148,6 +194,21 @@ class Classifier:
         1, "CPU threads; part of the recipe because results depend on it.", ge=1
     )
 
+    def __post_init__(self) -> None:
+        """Raise UserError unless the lists of the head fit together and hold possible values."""
+        sizes, dropouts = list(self.head_sizes), list(self.head_dropouts)
+        if min(sizes, default=1) < 1:
+            raise UserError(f"head_sizes: sizes must be at least 1, not {sizes}")
+        if len(dropouts) != len(sizes) + 1:
+            raise UserError(
+                f"head_dropouts: {len(sizes)} head_sizes need {len(sizes) + 1} dropouts, "
+                f"not {dropouts}"
+            )
+        if not all(0 <= rate < 1 for rate in dropouts):
+            raise UserError(
+                f"head_dropouts: dropouts must be at least 0 and less than 1, not {dropouts}"
+            )
+
 
 def from_json(kind: type[Recipe], text: str) -> Recipe:
     """A recipe from the canonical JSON of a validated one; unknown keys raise TypeError."""
@@ -156,12 +217,16 @@ def from_json(kind: type[Recipe], text: str) -> Recipe:
 
 def _build(kind: type[Recipe], values: dict[str, Any]) -> Recipe:
     hints = get_type_hints(kind)
-    nested = {
-        name: _build(hints[name], value) if dataclasses.is_dataclass(hints[name]) else value
-        for name, value in values.items()
-        if name in hints
-    }
-    return kind(**{**values, **nested})
+    return kind(**{name: _value(hints.get(name), value) for name, value in values.items()})
+
+
+def _value(hint: Any, value: Any) -> Any:
+    """A value of a field as its type hint wants it, from what JSON made of it."""
+    if isinstance(value, dict):
+        kinds = (hint, *get_args(hint))
+        nested: Any = next((kind for kind in kinds if dataclasses.is_dataclass(kind)), None)
+        return value if nested is None else _build(nested, value)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def to_dict(recipe: Any) -> dict[str, Any]:

@@ -122,6 +122,18 @@ class Table:
     encoding: str = key("utf-8", "Encoding of CSV, TSV and JSONL.")
 
 
+@dataclass(frozen=True)
+class Folder:
+    """Your own text files (`*.txt`), one a document. Files: `folder`, a folder.
+
+    Layout: `<split>/<label>/<file>.txt` with the splits `train` and `test`, or
+    `<label>/<file>.txt`; `unlabelled/` or `unsup/` in place of a label or a split.
+    """
+
+    labelled: bool = key(True, "Folders name the classes; false = a corpus, in any layout.")
+    encoding: str = key("utf-8", "Encoding of the files.")
+
+
 SOURCE_OPTIONS: dict[str, type] = {
     "docstrings-sections": DocstringSections,
     "docstrings-prose": DocstringProse,
@@ -131,6 +143,7 @@ SOURCE_OPTIONS: dict[str, type] = {
     "wikitext": WikiText,
     "wiki-shards": WikiShards,
     "table": Table,
+    "folder": Folder,
 }
 
 SOURCE_FILES: dict[str, tuple[str, ...]] = {
@@ -139,6 +152,7 @@ SOURCE_FILES: dict[str, tuple[str, ...]] = {
     "zhang-csv": ("archive",),
     "wikitext": ("archive",),
     "table": ("train",),
+    "folder": ("folder",),
 }
 """Keys that a source needs among the files of its text."""
 

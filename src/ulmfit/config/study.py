@@ -26,7 +26,7 @@ class SourceFile:
     bytes: int = key(0, "Its size.", ge=0)
     sha256: str = key("", "Its SHA-256 in hexadecimal.", pattern="^([0-9a-f]{64})?$")
     md5: str = key("", "Its MD5, where no SHA-256 is published.", pattern="^([0-9a-f]{32})?$")
-    path: str = key("", "A file of your own, read where it lies; no other key is needed.")
+    path: str = key("", "A file or folder of your own, read where it lies; no other key is needed.")
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,9 @@ def check(kind: type[Model], values: Any, where: str) -> Model:
         lines = [_explain(kind, values, item, where) for item in found]
         # A union reports every member that did not fit; the first line of each place is enough.
         raise UserError("\n".join(dict.fromkeys(lines))) from None
+    except UserError as error:
+        # Keys that are right one by one and wrong together are refused by the recipe itself.
+        raise UserError(f"{where}: {error}") from None
 
 
 def check_name(name: str, known: Any, where: str, what: str) -> None:

@@ -16,6 +16,7 @@ from ulmfit.config.sources import Folds
 from ulmfit.data import documents
 from ulmfit.data.duplicates import clusters
 from ulmfit.errors import UserError
+from ulmfit.store.tables import text_fields
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +70,7 @@ def sides(table: pd.DataFrame, near_duplicate: float) -> NDArray[np.intp]:
     group = pd.factorize(table["group"].fillna("\0" + table["id"]))[0]
     if not near_duplicate:
         return np.asarray(group, dtype=np.intp)
-    cluster = clusters(documents.texts(table).tolist(), near_duplicate) + group.max() + 1
+    cluster = clusters(documents.texts(table), near_duplicate) + group.max() + 1
     nodes = int(cluster.max()) + 1
     graph = coo_array((np.ones(len(table)), (group, cluster)), shape=(nodes, nodes))
     return np.asarray(connected_components(graph, directed=False)[1][group], dtype=np.intp)
@@ -206,11 +207,12 @@ def describe(table: pd.DataFrame, division: pd.DataFrame, options: Folds) -> dic
     copy, or a member of their group, in another fold; fit and unlabelled count as one. Both are
     0 unless the published test or unlabelled split overlaps the training split.
     """
-    folded = division.merge(table, on="id", how="left")
+    text = documents.texts(table).set_axis(table["id"]).loc[division["id"]]
+    folded = division.merge(table.drop(columns=text_fields(table)), on="id", how="left")
     side = folded["fold"].replace("unlabelled", "fit")
     elsewhere = {"groups_elsewhere": side.groupby(folded["group"]).transform("nunique") > 1}
     if options.near_duplicate:
-        cluster = clusters(documents.texts(folded).tolist(), options.near_duplicate)
+        cluster = clusters(text, options.near_duplicate)
         elsewhere["near_copies_elsewhere"] = side.groupby(cluster).transform("nunique") > 1
     return {
         "folds": {

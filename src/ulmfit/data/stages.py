@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from ulmfit.config.recipes import from_json, to_dict
 from ulmfit.config.sources import SOURCE_OPTIONS, Folds
-from ulmfit.data import documents, folds, imdb, prose, sections, tables, trec, wikipedia, zhang
+from ulmfit.data import (
+    documents,
+    folder,
+    folds,
+    imdb,
+    prose,
+    sections,
+    tables,
+    trec,
+    wikipedia,
+    zhang,
+)
 from ulmfit.errors import UserError
 from ulmfit.store.files import sha256, write_json
 from ulmfit.store.tables import DOCUMENT_COLUMNS, read_table, write_table
@@ -29,6 +40,7 @@ SOURCES: dict[str, Read] = {
     "wikitext": wikipedia.wikitext,
     "wiki-shards": wikipedia.shards,
     "table": tables.documents,
+    "folder": folder.documents,
 }
 
 
@@ -39,13 +51,14 @@ def make_documents(
     if source not in SOURCES:
         raise UserError(f"no source {source!r}: choose one of {', '.join(sorted(SOURCES))}")
     for key, path in files.items():
-        if not path.is_file():
-            raise UserError(f"{path}: no such file (files.{key} of source {source!r})")
+        what = "folder" if source == "folder" else "file"
+        if not (path.is_dir() if what == "folder" else path.is_file()):
+            raise UserError(f"{path}: no such {what} (files.{key} of source {source!r})")
     options: Any = from_json(SOURCE_OPTIONS[source], options_json)
     table, facts = SOURCES[source](options, files)
     documents.check(table)
     write_table(output, table)
-    if files:
+    if files and "files" not in facts:
         facts["files"] = {
             key: {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}
             for key, path in files.items()

@@ -16,6 +16,7 @@ from ulmfit.evaluate.experiments import (
     cell_rows,
     confusion_rows,
 )
+from ulmfit.evaluate.leakage import LEAKAGE_COLUMNS, leakage_rows
 from ulmfit.store.files import read_json, write_text
 
 RUN_COLUMNS = (
@@ -42,9 +43,9 @@ SHOWN_MISSING = 10
 def make_tables(manifest: Path, results: Path, output: Path) -> None:
     """Write the CSV tables of a study into the folder ``output``.
 
-    ``runs.csv``, ``language_models.csv``, ``epochs.csv``, ``confusion.csv`` and one table for each
-    experiment. ``results`` is the folder that the manifest's paths start from. Raises UserError
-    listing the files that runs have not written yet.
+    ``runs.csv``, ``language_models.csv``, ``epochs.csv``, ``confusion.csv``, ``leakage.csv`` and
+    one table for each experiment. ``results`` is the folder that the manifest's paths start from.
+    Raises UserError listing the files that runs have not written yet.
     """
     study = Study(manifest, results)
     _require(_needed(study))
@@ -52,6 +53,7 @@ def make_tables(manifest: Path, results: Path, output: Path) -> None:
         "runs": (RUN_COLUMNS, _run_rows(study, FOLDS)),
         "language_models": (LANGUAGE_MODEL_COLUMNS, _language_model_rows(study)),
         "epochs": (EPOCH_COLUMNS, _epoch_rows(study)),
+        "leakage": (LEAKAGE_COLUMNS, _leakage_rows(study)),
     }
     confusion: list[Row] = []
     for experiment in study.manifest["experiments"]:
@@ -104,6 +106,8 @@ def _needed(study: Study) -> Iterator[Path]:
     for model in study.manifest["language_models"]:
         yield study.results / model["path"] / "card.json"
         yield study.results / model["path"] / "history.csv"
+    for entry in study.manifest["leakage"]:
+        yield study.results / entry["path"]
 
 
 def _require(paths: Iterable[Path]) -> None:
@@ -178,6 +182,14 @@ def _epoch_rows(study: Study) -> list[Row]:
             for row in _read_history(study.results / run["path"] / "history.csv"):
                 rows.append({**run, "kind": "classifier", "training": "classify", **row})
     return rows
+
+
+def _leakage_rows(study: Study) -> list[Row]:
+    return [
+        row
+        for entry in study.manifest["leakage"]
+        for row in leakage_rows(entry, read_json(study.results / entry["path"]))
+    ]
 
 
 def _read_history(path: Path) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Text classifier: encoder run by BPT3C, concat pooling, two-layer head (paper section 3.3)."""
+"""Text classifier: encoder run by BPT3C, concat pooling, head (paper section 3.3)."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ from ulmfit.model.awd_lstm import AWDLSTM, State, detach
 from ulmfit.model.dropout import Masks
 
 
-def first_kept(lengths: Tensor, bptt: int, max_seq: int) -> Tensor:
+def first_kept(lengths: Tensor, bptt: int, max_seq: int, rule: str) -> Tensor:
     """First position of each document that is pooled and receives gradients (ulmfit.md 3.7).
 
-    Chunks start at multiples of ``bptt`` from the document's first token; the chunk at i is kept
-    when i > length - max_seq, and the last chunk always (it matters if max_seq < bptt). Lengths and
-    result are (documents,) int64.
+    Chunks start at multiples of ``bptt`` from the document's first token. The chunk at i is kept
+    when length - i < max_seq (rule ``strict``, fastai 0.7) or length - i <= max_seq (``inclusive``,
+    fastai v2), and the last chunk always (it matters if max_seq < bptt). Lengths and result are
+    (documents,) int64.
     """
-    surplus = lengths - max_seq
-    rule = torch.where(surplus < 0, 0, (surplus.div(bptt, rounding_mode="floor") + 1) * bptt)
+    # The kept chunks start after this position, which may lie before the document.
+    before = lengths - max_seq - (1 if rule == "inclusive" else 0)
+    start = torch.where(before < 0, 0, (before.div(bptt, rounding_mode="floor") + 1) * bptt)
     last_chunk = (lengths - 1).div(bptt, rounding_mode="floor") * bptt
-    return torch.minimum(rule, last_chunk)
+    return torch.minimum(start, last_chunk)
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """``features`` (documents, 3 x embedding): last, max and mean of the kept outputs.
+    """``features`` (documents, width): what the head sees of the kept outputs.
 
-    ``activation`` and ``temporal`` are the means that AR and TAR multiply, over real kept tokens.
+    ``activation`` and ``temporal`` are the means that AR and TAR multiply, over the kept tokens.
     """
 
     features: Tensor
@@ -40,29 +42,28 @@ class Pooled:
 
 
 class PoolingClassifier(nn.Module):
-    """Logits of ``classes`` for whole documents of any length."""
+    """Logits of ``classes`` for whole documents of any length.
+
+    The head is a block for each hidden layer and one for the logits: batch norm, dropout, linear
+    layer; ReLU between blocks (ulmfit.md 2.7).
+    """
 
     def __init__(self, vocabulary: int, classes: int, recipe: Classifier) -> None:
         super().__init__()
-        self.bptt = recipe.bptt
-        self.max_seq = recipe.max_seq
+        self.recipe = recipe
         self.encoder = AWDLSTM(vocabulary, recipe.architecture, recipe.dropouts)
-        pooled = 3 * recipe.architecture.embedding
-        head_dropout = recipe.head_dropout * recipe.dropouts.multiplier
-        if head_dropout >= 1:
-            raise UserError(
-                f"head_dropout times dropouts.multiplier is {head_dropout:.3g}: "
-                "it must stay below 1"
-            )
-        self.head = nn.Sequential(
-            nn.BatchNorm1d(pooled),
-            nn.Dropout(head_dropout),
-            nn.Linear(pooled, recipe.head_hidden),
-            nn.ReLU(),
-            nn.BatchNorm1d(recipe.head_hidden),
-            nn.Dropout(recipe.hidden_dropout),
-            nn.Linear(recipe.head_hidden, classes),
-        )
+        parts = 3 if recipe.pooling == "concat" else 1
+        self.width = parts * recipe.architecture.embedding
+        sizes = (self.width, *recipe.head_sizes, classes)
+        layers: list[nn.Module] = []
+        for k, dropout in enumerate(_head_dropouts(recipe)):
+            layers += [
+                nn.BatchNorm1d(sizes[k]),
+                nn.Dropout(dropout),
+                nn.Linear(sizes[k], sizes[k + 1]),
+                nn.ReLU(),
+            ]
+        self.head = nn.Sequential(*layers[:-1])
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Logits (documents, classes); arguments as for :meth:`pool`."""
@@ -70,13 +71,28 @@ class PoolingClassifier(nn.Module):
         return logits
 
     def loss(
-        self, ids: Tensor, lengths: Tensor, labels: Tensor, ar: float, tar: float
+        self,
+        ids: Tensor,
+        lengths: Tensor,
+        labels: Tensor,
+        ar: float,
+        tar: float,
+        label_smoothing: float = 0.0,
+        class_weights: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """(loss to minimise, its cross-entropy part, logits); ``labels`` (documents,) int64."""
+        """(loss to minimise, plain cross-entropy, logits); ``labels`` (documents,) int64.
+
+        The cross-entropy that is minimised is that of :class:`torch.nn.CrossEntropyLoss`:
+        ``label_smoothing`` spreads its share of each target over all classes, and ``class_weights``
+        (classes,) make the mean over documents a weighted one. What is reported has neither.
+        """
         pooled = self.pool(ids, lengths)
         logits = self.head(pooled.features)
-        cross_entropy = F.cross_entropy(logits, labels)
-        loss = cross_entropy
+        cross_entropy = loss = F.cross_entropy(logits, labels)
+        if label_smoothing or class_weights is not None:
+            loss = F.cross_entropy(
+                logits, labels, weight=class_weights, label_smoothing=label_smoothing
+            )
         if pooled.features.requires_grad:
             loss = loss + ar * pooled.activation + tar * pooled.temporal
         return loss, cross_entropy.detach(), logits.detach()
@@ -87,12 +103,14 @@ class PoolingClassifier(nn.Module):
         ``ids`` (time, documents) padded at the end, ``lengths`` (documents,) int64 on the CPU, in
         descending order (ValueError otherwise). The state passes from chunk to chunk without
         gradient; documents that have ended leave the batch; chunks that nobody keeps build no
-        graph. Padding reaches neither pooling nor regularisation.
+        graph. What lies beyond a document's length reaches neither encoder, pooling nor
+        regularisation; where padding shall count, lengths contain it (`train.batches.pad`).
         """
+        recipe = self.recipe
         sizes = lengths.tolist()
         if sizes != sorted(sizes, reverse=True) or sizes[-1] < 1:
             raise ValueError("documents must come longest first, none of them empty")
-        first = first_kept(lengths, self.bptt, self.max_seq)
+        first = first_kept(lengths, recipe.bptt, recipe.max_seq, recipe.chunk_rule)
         starts = first.tolist()
         device = ids.device
         lengths, first = lengths.to(device), first.to(device)
@@ -100,23 +118,25 @@ class PoolingClassifier(nn.Module):
         state = self.encoder.initial_state(len(sizes))
         sums = _Sums(len(sizes), self.encoder.architecture.embedding, self.encoder.embedding)
         active = len(sizes)
-        for start in range(0, sizes[0], self.bptt):
+        for start in range(0, sizes[0], recipe.bptt):
             while sizes[active - 1] <= start:
                 active -= 1
             kept_by_any = any(start >= position for position in starts[:active])
             with torch.set_grad_enabled(torch.is_grad_enabled() and kept_by_any):
+                if recipe.dropout_masks == "chunk" and start > 0:
+                    masks = self.encoder.draw_masks(active)
                 raw, dropped, state = self._chunk(ids, start, active, state, masks)
             if kept_by_any:
                 time = torch.arange(start, start + len(raw), device=device).unsqueeze(1)
                 kept = (time < lengths[:active]) & (first[:active] <= start)
                 sums.add(raw, dropped, kept, lengths[:active] - 1 - start, sizes, start)
-        return sums.pooled(lengths - first)
+        return sums.pooled(lengths - first, recipe.pooling)
 
     def _chunk(
         self, ids: Tensor, start: int, active: int, state: State, masks: Masks
     ) -> tuple[Tensor, Tensor, State]:
         raw, dropped, after = self.encoder(
-            ids[start : start + self.bptt, :active],
+            ids[start : start + self.recipe.bptt, :active],
             tuple((hidden[:active], cell[:active]) for hidden, cell in state),
             masks.first(active),
         )
@@ -166,17 +186,33 @@ class _Sums:
             documents = torch.arange(active - ended, active, device=raw.device)
             self.last.append(dropped[final[active - ended :], documents])
 
-    def pooled(self, tokens: Tensor) -> Pooled:
-        """Features and regularisation means; ``tokens`` (documents,) kept tokens of each."""
+    def pooled(self, tokens: Tensor, pooling: str) -> Pooled:
+        """Features (ulmfit.md 3.6) and regularisation means of ``tokens`` (documents,) kept."""
         # Documents end shortest first, so the rows come in reverse order of the chunks.
         last = torch.cat(self.last[::-1])
         mean = self.sum / tokens.unsqueeze(1)
         width = self.sum.shape[1]
+        if pooling == "concat":
+            features = torch.cat([last, self.maximum, mean], dim=1)
+        else:
+            features = {"last": last, "max": self.maximum, "mean": mean}[pooling]
         return Pooled(
-            torch.cat([last, self.maximum, mean], dim=1),
+            features,
             self.squares / (tokens.sum() * width),
             self.steps / ((tokens - 1).sum() * width).clamp_min(1),
         )
+
+
+def _head_dropouts(recipe: Classifier) -> list[float]:
+    """Dropouts of the head, multiplied but for the last (ulmfit.md 2.3); UserError from 1 on."""
+    *inner, last = recipe.head_dropouts
+    multiplied = [rate * recipe.dropouts.multiplier for rate in inner]
+    if max(multiplied, default=0.0) >= 1:
+        raise UserError(
+            f"head_dropouts times dropouts.multiplier is {max(multiplied):.3g}: "
+            "it must stay below 1"
+        )
+    return [*multiplied, last]
 
 
 def _merge(whole: Tensor, part: Tensor) -> Tensor:

@@ -37,8 +37,8 @@ class _CrossEntropy(torch.autograd.Function):
         for start in range(0, tokens, rows):
             h = hidden[start : start + rows]
             target = targets[start : start + rows].unsqueeze(1)
-            logits = _logits(h, weight, bias)
-            probabilities = torch.softmax(logits, 1)
+            scores = logits(h, weight, bias)
+            probabilities = torch.softmax(scores, 1)
             at_target = probabilities.gather(1, target)
             total -= at_target.clamp_min(smallest).log_().sum()
             # d loss / d logits = (softmax - one-hot) / tokens, formed in place.
@@ -89,17 +89,18 @@ def evaluate(
     loss = hidden.new_zeros((), dtype=torch.float64)
     correct = torch.zeros((), dtype=torch.int64, device=hidden.device)
     for start in range(0, len(hidden), rows):
-        logits = _logits(hidden[start : start + rows], weight, bias)
-        at_target = logits.gather(1, targets[start : start + rows].unsqueeze(1))
-        peak = logits.amax(1, keepdim=True)
+        scores = logits(hidden[start : start + rows], weight, bias)
+        at_target = scores.gather(1, targets[start : start + rows].unsqueeze(1))
+        peak = scores.amax(1, keepdim=True)
         correct += (at_target >= peak).sum()
         # The probability at the peak is 1 over the sum of exp(logit - peak).
-        at_peak = torch.softmax(logits, 1).amax(1, keepdim=True)
+        at_peak = torch.softmax(scores, 1).amax(1, keepdim=True)
         loss += (peak - at_target - at_peak.log()).sum()
     return loss, correct
 
 
-def _logits(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def logits(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """``hidden @ weight.T + bias`` (tokens, rows of ``weight``); ``bias`` may be None."""
     if bias is None:
         return torch.mm(hidden, weight.t())
     return torch.addmm(bias, hidden, weight.t())

@@ -25,6 +25,7 @@ from ulmfit.report.fact_sheets import (
 )
 from ulmfit.report.facts import facts
 from ulmfit.report.findings import findings
+from ulmfit.report.leakage import leakage_sheet, leakage_statements
 from ulmfit.report.limits import limits, sealed_fold_statement
 from ulmfit.report.recipes import departures, used_recipes
 from ulmfit.report.results import Study, read_study
@@ -77,6 +78,8 @@ def _context(
         "across": [item for item in figures if item["kind"] == "labels" and not item["experiment"]],
         "perplexity": [item for item in figures if item["kind"] == "perplexity"],
         "curves": [item for item in figures if item["kind"] == "curves"],
+        "leakage": leakage_sheet(study.leakage) if study.leakage else None,
+        "leakage_statements": leakage_statements(study.leakage),
         "texts": _texts(study, results),
         "reference": reference,
         "departures": differences,

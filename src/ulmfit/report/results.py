@@ -41,6 +41,11 @@ EPOCH_COLUMNS = (
     *("epoch", "valid_perplexity", "select_error", "path"),
 )
 
+LEAKAGE_COLUMNS = (
+    *("dataset", "corpus", "kind", "part", "other", "documents", "exact", "normalised"),
+    "min_words",
+)
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -102,6 +107,7 @@ class Study:
     confusion: tuple[Row, ...]
     language_models: tuple[Row, ...]
     epochs: tuple[Row, ...]
+    leakage: tuple[Row, ...]
 
     def variants(self) -> list[str]:
         """Names of all variants, then of language models, in the order of the manifest."""
@@ -157,6 +163,7 @@ def read_study(manifest: Path | str, tables: Path | str) -> Study:
         confusion=_read(tables / "confusion.csv", CONFUSION_COLUMNS),
         language_models=_read(tables / "language_models.csv", LANGUAGE_MODEL_COLUMNS),
         epochs=_read(tables / "epochs.csv", EPOCH_COLUMNS),
+        leakage=_read(tables / "leakage.csv", LEAKAGE_COLUMNS),
     )
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from ulmfit.report.fact_sheets import language_model_sheet
 from ulmfit.report.layout import Line, Sheet
+from ulmfit.report.leakage import leakage_sheet
 from ulmfit.report.results import read_study
 from ulmfit.report.sheets import experiment_sheet
 from ulmfit.store.files import write_text
 
 
 def make_markdown(manifest: Path | str, tables: Path | str) -> list[Path]:
-    """Write ``<experiment>.md`` for each experiment and ``language_models.md`` into ``tables``.
+    """Write Markdown for each experiment, the language models and the duplicates into ``tables``.
 
     ``tables`` holds the CSV tables that the stage `evaluate` wrote. Returns the files written, in
     the order of the manifest; raises UserError if a table is missing or damaged.
@@ -29,6 +30,8 @@ def make_markdown(manifest: Path | str, tables: Path | str) -> list[Path]:
     ]
     if study.language_models:
         sheets.append(language_model_sheet(study))
+    if study.leakage:
+        sheets.append(leakage_sheet(study.leakage))
     written = []
     for sheet in sheets:
         path = Path(tables) / f"{sheet.name}.md"

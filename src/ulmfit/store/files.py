@@ -72,3 +72,18 @@ def sha256(path: Path | str) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_state(path: Path | str) -> str:
+    """What changes with any file below a folder: a digest of names, sizes and times; else empty."""
+    if not os.path.isdir(path):
+        return ""
+    found = []
+    for folder, folders, names in os.walk(path):
+        folders.sort()
+        for name in sorted(names):
+            file = os.path.join(folder, name)
+            status = os.lstat(file)
+            found.append([os.path.relpath(file, path), status.st_size, status.st_mtime_ns])
+    # As ASCII, because a name need not be UTF-8.
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]

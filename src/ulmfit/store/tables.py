@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,11 @@ DOCUMENT_COLUMNS = ("id", "split", "label", "group")
 FOLD_COLUMNS = ("id", "fold", "rank")
 PREDICTION_COLUMNS = ("document", "fold", "label")
 """Then ``p_<class>`` for each class, in the order of the classes."""
+DUPLICATE_COLUMNS = ("id", "fold", "duplicate_in_fit", "duplicate_in_unlabelled", "in_corpus")
+"""Documents of the folds select, report and test; the last three are true or false."""
+
+BATCH = 256
+"""Rows that are read at a time where a table may be larger than the memory."""
 
 
 def write_table(path: Path | str, table: pd.DataFrame) -> None:
@@ -32,14 +39,42 @@ def read_table(path: Path | str, columns: tuple[str, ...]) -> pd.DataFrame:
     """Read a parquet table that must have at least ``columns``; raises UserError otherwise."""
     import pandas as pd
 
-    try:
+    with _damage_named(path):
         table = pd.read_parquet(path)
+    _require(path, columns, list(table.columns))
+    return table
+
+
+def read_batches(path: Path | str, columns: tuple[str, ...]) -> Iterator[pd.DataFrame]:
+    """The rows of a parquet table in parts, each as :func:`read_table` gives the whole."""
+    from pyarrow import parquet
+
+    with _damage_named(path), parquet.ParquetFile(path) as file:
+        _require(path, columns, file.schema_arrow.names)
+        for batch in file.iter_batches(BATCH):
+            yield batch.to_pandas()
+
+
+def count_rows(path: Path | str) -> int:
+    """Rows of a parquet table, without reading them."""
+    from pyarrow import parquet
+
+    with _damage_named(path):
+        return int(parquet.read_metadata(path).num_rows)
+
+
+@contextmanager
+def _damage_named(path: Path | str) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError) as error:  # pyarrow's errors derive from these
         raise UserError(f"{path} cannot be read ({error}): delete it and run again") from error
-    missing = [name for name in columns if name not in table.columns]
+
+
+def _require(path: Path | str, columns: tuple[str, ...], present: list[str]) -> None:
+    missing = [name for name in columns if name not in present]
     if missing:
-        raise UserError(f"{path}: no column {', '.join(missing)} among {', '.join(table.columns)}")
-    return table
+        raise UserError(f"{path}: no column {', '.join(missing)} among {', '.join(present)}")
 
 
 def text_fields(table: pd.DataFrame) -> list[str]:

@@ -1,39 +1,41 @@
-"""From tokens back to readable text (ulmfit.md 1.5, end). Not an inverse: some case is lost."""
+"""From tokens back to readable text (ulmfit.md 1.5, end). Some case and space is lost."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ulmfit.text.rules import MAJ, REP, SPACE, UP, WREP
+from ulmfit.text.rules import SPACE, Marks
 
 _LONGEST = 100_000
 
 
-def decode(tokens: Sequence[str]) -> str:
+def decode(tokens: Sequence[str], marks: Marks) -> str:
     """Readable text of word tokens in reading order.
 
-    ``xxmaj`` and ``xxup`` give the next token its capitals back, ``xxrep n`` and ``xxwrep n``
-    repeat it, as characters or as words. Other tokens pass through, and so do marks that lack what
+    ``marks`` are those of the rule set: ``xxmaj`` and ``xxup`` or ``t_up`` give the next token its
+    capitals back, ``xxrep n`` and ``xxwrep n`` (``tk_rep``, ``tk_wrep``) repeat it, as characters
+    or as words. Other tokens pass through, and so do marks that lack what
     must follow them.
     """
     # From the end, so that a mark finds what it applies to already decoded on top of the stack:
     # `xxwrep 3 xxmaj no` needs the capital first.
     stack: list[str] = []
     for token in reversed(tokens):
-        if token in (MAJ, UP) and stack:
+        if token in (marks.capital, marks.capitals) and stack:
             following = stack.pop()
-            stack.append(following.upper() if token == UP else following.capitalize())
-        elif token in (REP, WREP) and _repeatable(stack):
+            all_of_it = token == marks.capitals
+            stack.append(following.upper() if all_of_it else following.capitalize())
+        elif token in (marks.characters, marks.words) and _repeatable(stack):
             times, unit = int(stack.pop()), stack.pop()
-            stack.append((" " if token == WREP else "").join([unit] * times))
+            stack.append((" " if token == marks.words else "").join([unit] * times))
         else:
             stack.append(token.replace(SPACE, " ").replace("\\n", "\n").replace("\\r", "\r"))
     return " ".join(reversed(stack))
 
 
-def decode_pieces(pieces: Sequence[str]) -> str:
+def decode_pieces(pieces: Sequence[str], marks: Marks) -> str:
     """Readable text of sub-word pieces in reading order: pieces to words, then as for words."""
-    return decode("".join(pieces).replace(SPACE, " ").split())
+    return decode("".join(pieces).replace(SPACE, " ").split(), marks)
 
 
 def _repeatable(stack: list[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Text rules: what happens to a document before and after tokenization (ulmfit.md 1.5).
+"""What the three sets of text rules share (ulmfit.md 1.3 to 1.5).
 
 A rule takes the text of one document and returns it changed. Every rule first looks for what would
 trigger it in the cheapest way there is, because most documents trigger few of them.
@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import eq
 from typing import NamedTuple
 
-from ulmfit.errors import UserError
-
-UNK, PAD, BOS, EOS, FLD = "xxunk", "xxpad", "xxbos", "xxeos", "xxfld"
-REP, WREP, UP, MAJ = "xxrep", "xxwrep", "xxup", "xxmaj"
 SPACE = "▁"
 """U+2581, the spelling of a space inside a token."""
 
-_REPLACEMENTS = (
+REPAIRS = (
     ("#39;", "'"),
     ("amp;", "&"),
     ("#146;", "'"),
@@ -29,45 +25,75 @@ _REPLACEMENTS = (
     ("quot;", "'"),
     ("<br />", "\n"),
     ('\\"', '"'),
-    ("<unk>", UNK),
-    (" @.@ ", "."),
-    (" @-@ ", "-"),
-    ("...", " …"),
 )
-_REPEATED_CHARACTER = re.compile(r"(\S)\1\1+")
-# The character after the last word is consumed, so a run of another word that follows at once
-# finds no space before it and stays as it is: so does fastai v2.
-_REPEATED_WORD = re.compile(r"(?:^|\s)(\w+)((?:\s+\1)+)\s+\1(\W|$)")
-# A capital where a word starts. The lookbehind stands after the capital, because the search jumps
-# quickly from capital to capital only when the pattern begins with the set of capitals.
-_START = r"[A-Z](?<!\S[A-Z])"
-_ALL_CAPITALS = re.compile(_START + r"[^a-z\s]*(?!\S)")
-_ONE_CAPITAL = re.compile(_START + r"[^A-Z\s]*(?!\S)")
+"""HTML entities, whole or broken, and what writes them: first in all three sets."""
+
+WIKITEXT = ((" @.@ ", "."), (" @-@ ", "-"))
+"""Marks of WikiText that all three sets undo."""
+
+_FOUR_CHARACTERS = re.compile(r"(\S)\1{3,}")
+_FOUR_WORDS = re.compile(r"(\b\w+\W+)(\1{3,})")
+_WORD = re.compile(r"\w+")
 
 
-def fix_html(text: str) -> str:
-    """Replace HTML entities, whole or broken, ``<br />``, and the marks of WikiText."""
-    for old, new in _REPLACEMENTS:
+class Marks(NamedTuple):
+    """Tokens that change how the next one is shown; ``capital`` is None where there is none."""
+
+    characters: str
+    words: str
+    capitals: str
+    capital: str | None
+
+
+class RuleSet(NamedTuple):
+    """Everything that differs between rule sets.
+
+    ``specials`` are the special tokens in the order of their ids, unknown and padding first;
+    ``cases`` those that spaCy must not cut; ``symbols`` what the rules may write into a text, one
+    piece each for sub-words; ``specials_beside_max`` says that ``max_vocab`` does not count the
+    special tokens. ``join`` makes one text of the fields of a document, ``before`` are the rules on
+    it, ``after`` those on the tokens. Rules of ``after`` see a few tokens of a document at a time,
+    so each token must change independently of its neighbours.
+    """
+
+    specials: tuple[str, ...]
+    cases: tuple[str, ...]
+    symbols: tuple[str, ...]
+    marks: Marks
+    specials_beside_max: bool
+    join: Callable[[Sequence[str]], str]
+    before: tuple[Callable[[str], str], ...]
+    after: tuple[Callable[[list[str]], list[str]], ...]
+
+
+def number_fields(fields: Sequence[str], mark: str) -> str:
+    """The text fields of a document as one text, ``<mark> k`` before the k-th, k from 1."""
+    return " ".join(f"{mark} {number} {field}" for number, field in enumerate(fields, start=1))
+
+
+def replace_literals(text: str, pairs: Iterable[tuple[str, str]]) -> str:
+    """Replace strings one after the other, then what is left of HTML entities."""
+    for old, new in pairs:
         text = text.replace(old, new)
     return html.unescape(text)
 
 
-def replace_rep(text: str) -> str:
-    """Write a character that stands 3 or more times in a row as ``xxrep <n> <character>``."""
-    return _REPEATED_CHARACTER.sub(lambda m: f" {REP} {m.end() - m.start()} {m[1]} ", text)
+def replace_four_characters(text: str, mark: str) -> str:
+    """Write a character that stands 4 or more times in a row as ``<mark> <n> <character>``."""
+    return _FOUR_CHARACTERS.sub(lambda m: f" {mark} {m.end() - m.start()} {m[1]} ", text)
 
 
-def replace_wrep(text: str) -> str:
-    """Write a word that stands 3 or more times in a row as ``xxwrep <n> <word>``."""
-    words = text.split()
+def replace_four_words(text: str, mark: str) -> str:
+    """Write a word that stands 4 or more times in a row as ``<mark> <n> <word>`` (0.7 and v1).
+
+    What stands between and after the words counts as part of them and must be the same each time,
+    so ``no no no no.`` is left as it is. n is counted between spaces, so it is 2 where the words
+    stand without any, as in ``a,a,a,a,``.
+    """
+    words = _WORD.findall(text)
     if not any(map(eq, words, words[1:])):
         return text
-    return _REPEATED_WORD.sub(lambda m: f" {WREP} {len(m[2].split()) + 2} {m[1]} {m[3]}", text)
-
-
-def spec_add_spaces(text: str) -> str:
-    """Put spaces around ``/``, ``#`` and the backslash."""
-    return text.replace("/", " / ").replace("#", " # ").replace("\\", " \\ ")
+    return _FOUR_WORDS.sub(lambda m: f" {mark} {len(m[2].split()) + 1} {m[1]} ", text)
 
 
 def rm_useless_spaces(text: str) -> str:
@@ -77,33 +103,11 @@ def rm_useless_spaces(text: str) -> str:
     return text
 
 
-def replace_all_caps(text: str) -> str:
-    """Lower-case words without a small letter a-z, ``xxup`` before those of 2 or more characters.
-
-    A word is what stands between white space, and must begin with A-Z.
-    """
-    return _ALL_CAPITALS.sub(lambda m: _marked(UP, m[0]), text)
-
-
-def replace_maj(text: str) -> str:
-    """Lower-case words whose first letter alone is a capital A-Z, with ``xxmaj`` before them."""
-    return _ONE_CAPITAL.sub(lambda m: _marked(MAJ, m[0]), text)
-
-
-def _marked(mark: str, word: str) -> str:
-    return f"{mark} {word.lower()}" if len(word) > 1 else word.lower()
-
-
-def lowercase(text: str) -> str:
-    """Lower-case and strip the text, ``xxbos`` before it."""
-    return f"{BOS} {text.lower().strip()}"
-
-
 def spell_white_space(tokens: list[str]) -> list[str]:
     r"""Spell a space inside a token as U+2581, line breaks as ``\n`` and ``\r`` (two characters).
 
-    A token must fit on a line of ``vocabulary.txt``. The spelling is free to take, because
-    :func:`spec_add_spaces` leaves every backslash of the text alone in its token.
+    A token must fit on a line of ``vocabulary.txt``. The spelling is free to take, because all rule
+    sets put spaces around a backslash of the text (0.7 and v1 around none that was an entity).
     """
     return [
         token
@@ -111,56 +115,3 @@ def spell_white_space(tokens: list[str]) -> list[str]:
         else token.replace(" ", SPACE).replace("\n", "\\n").replace("\r", "\\r")
         for token in tokens
     ]
-
-
-class RuleSet(NamedTuple):
-    """Special tokens in the order of their ids, rules on the text, rules on the tokens.
-
-    Rules of ``after`` see the tokens of one stretch of text without inner spaces at a time, so
-    each token must change independently of its neighbours.
-    """
-
-    specials: tuple[str, ...]
-    before: tuple[Callable[[str], str], ...]
-    after: tuple[Callable[[list[str]], list[str]], ...]
-
-
-RULE_SETS = {
-    "fastai-v2": RuleSet(
-        specials=(UNK, PAD, BOS, EOS, FLD, REP, WREP, UP, MAJ),
-        before=(
-            fix_html,
-            replace_rep,
-            replace_wrep,
-            spec_add_spaces,
-            rm_useless_spaces,
-            replace_all_caps,
-            replace_maj,
-            lowercase,
-        ),
-        after=(spell_white_space,),
-    )
-}
-DEFAULT_RULES = "fastai-v2"
-
-
-def rule_set(name: str) -> RuleSet:
-    """The rule set of that name; raises UserError if there is none."""
-    if name not in RULE_SETS:
-        raise UserError(f"no text rules named {name!r}: choose one of {', '.join(RULE_SETS)}")
-    return RULE_SETS[name]
-
-
-def join_fields(fields: Sequence[str]) -> str:
-    """The text fields of a document as one text, ``xxfld k`` before each if there are several."""
-    if len(fields) == 1:
-        return fields[0]
-    return " ".join(f"{FLD} {number} {field}" for number, field in enumerate(fields, start=1))
-
-
-def apply_rules(fields: Sequence[str], rules: RuleSet) -> str:
-    """The text that goes to the tokenizer, from the text fields of one document."""
-    text = join_fields(fields)
-    for rule in rules.before:
-        text = rule(text)
-    return text

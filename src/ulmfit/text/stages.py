@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -18,8 +19,8 @@ from ulmfit.store.progress import progress
 from ulmfit.store.tokens import FOLDS, UNKNOWN, TokenStore, write_tokens
 from ulmfit.text.corpus import CHUNK, Corpus, read_corpus
 from ulmfit.text.encoding import Rows, ordered_map, processes_for
-from ulmfit.text.rules import DEFAULT_RULES, apply_rules, rule_set
-from ulmfit.text.subwords import SubwordTokenizer, train_pieces
+from ulmfit.text.rule_sets import rule_set
+from ulmfit.text.subwords import SubwordTokenizer, prepare, train_pieces
 from ulmfit.text.tokenizers import TokenizerFile, read_tokenizer, write_tokenizer
 from ulmfit.text.vocabulary import build_vocabulary, numericalise
 
@@ -33,8 +34,9 @@ TRAINING_CHARACTERS = 32_000_000
 def make_tokenizer(
     recipe_json: str, documents: Path | None, folds: Path | None, output: Path, threads: int
 ) -> None:
-    """Write tokenizer.json. Sub-words are trained on the fit fold of the documents given.
+    """Write tokenizer.json. Sub-words are trained on text of the documents given.
 
+    That is the fit fold, and where each text has pieces of its own the unlabelled fold too.
     Raises UserError if sub-words have no text to learn from.
     """
     recipe = from_json(Tokenizer, recipe_json)
@@ -43,19 +45,23 @@ def make_tokenizer(
         if documents is None or folds is None:
             raise UserError("a sub-word tokenizer needs documents and folds to be trained on")
         corpus = read_corpus(documents, folds)
-        rows = _training_rows(corpus)
-        texts = [text for chunk in _prepared(corpus, rows, threads) for text in chunk]
-        model = train_pieces(texts, recipe.pieces, recipe.character_coverage)
+        rows = _training_rows(corpus, LM_FOLDS if recipe.pieces_from == "dataset" else ("fit",))
+        prepared = _prepared(corpus, rows, recipe.rules, threads)
+        texts = [text for chunk in prepared for text in chunk]
+        characters = sum(map(len, texts))
+        # SentencePiece shows no progress that a log could keep.
+        print(f"learn pieces from {characters} characters", file=sys.stderr, flush=True)
+        model = train_pieces(texts, recipe)
         facts = {
             "trained_on": {
                 "documents": len(rows),
                 "fit_documents": int((corpus.fold == "fit").sum()),
-                "characters": sum(map(len, texts)),
+                "characters": characters,
                 "documents_sha256": sha256(documents),
                 "folds_sha256": sha256(folds),
             }
         }
-    write_tokenizer(output, TokenizerFile(recipe, DEFAULT_RULES, model), facts)
+    write_tokenizer(output, TokenizerFile(recipe, model), facts)
 
 
 def make_tokens(
@@ -71,7 +77,7 @@ def make_tokens(
     chunks, lengths, types = _encode(file, corpus, documents, threads)
     if types is None:
         assert file.model is not None
-        vocabulary = SubwordTokenizer(file.model, file.rules).vocabulary
+        vocabulary = SubwordTokenizer(file.model, file.recipe.rules).vocabulary
         table = np.arange(len(vocabulary), dtype=np.min_scalar_type(len(vocabulary) - 1))
     else:
         counts = _counts(chunks, lengths, np.isin(corpus.fold, LM_FOLDS), len(types))
@@ -80,11 +86,13 @@ def make_tokens(
                 f"{folds}: no document in the folds {' and '.join(LM_FOLDS)}, "
                 "so there is no text to make a vocabulary of"
             )
+        rules = rule_set(file.recipe.rules)
+        beside = len(rules.specials) if rules.specials_beside_max else 0
         vocabulary = build_vocabulary(
             types,
             counts,
-            specials=rule_set(file.rules).specials,
-            max_vocab=file.recipe.max_vocab,
+            specials=rules.specials,
+            max_vocab=file.recipe.max_vocab + beside,
             min_freq=file.recipe.min_freq,
         )
         table = numericalise(types, vocabulary)
@@ -102,7 +110,11 @@ def make_tokens(
     )
     facts = {
         **_facts(store),
-        "tokenizer": {"kind": file.recipe.kind, "rules": file.rules, "sha256": sha256(tokenizer)},
+        "tokenizer": {
+            "kind": file.recipe.kind,
+            "rules": file.recipe.rules,
+            "sha256": sha256(tokenizer),
+        },
         "versions": file.versions,
         "seconds": round(time.perf_counter() - started, 3),
     }
@@ -110,9 +122,9 @@ def make_tokens(
     return store
 
 
-def _training_rows(corpus: Corpus) -> NDArray[np.intp]:
-    """Rows of the fit fold; of much text, documents drawn at random (seed 0) up to the limit."""
-    rows = np.flatnonzero(corpus.fold == "fit")
+def _training_rows(corpus: Corpus, folds: Sequence[str]) -> NDArray[np.intp]:
+    """Rows of some folds; of much text, documents drawn at random (seed 0) up to the limit."""
+    rows = np.flatnonzero(np.isin(corpus.fold, folds))
     characters = corpus.characters[rows]
     if characters.sum() <= TRAINING_CHARACTERS:
         return rows
@@ -121,15 +133,17 @@ def _training_rows(corpus: Corpus) -> NDArray[np.intp]:
     return np.sort(rows[drawn[:enough]])
 
 
-def _prepared(corpus: Corpus, rows: NDArray[np.intp], threads: int) -> Iterator[list[str]]:
+def _prepared(
+    corpus: Corpus, rows: NDArray[np.intp], rules: str, threads: int
+) -> Iterator[list[str]]:
     processes = processes_for(int(corpus.characters[rows].sum()), threads)
-    results = ordered_map(partial(_rule_applier, DEFAULT_RULES), corpus.chunks(rows), processes)
+    results = ordered_map(partial(_rule_applier, rules), corpus.chunks(rows), processes)
     return progress(results, -(-len(rows) // CHUNK), "apply text rules")
 
 
 def _rule_applier(rules: str) -> Callable[[Rows], list[str]]:
     chosen = rule_set(rules)
-    return lambda rows: [apply_rules(fields, chosen) for fields in rows]
+    return lambda rows: [prepare(fields, chosen) for fields in rows]
 
 
 def _encode(

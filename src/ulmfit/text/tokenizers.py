@@ -26,7 +26,6 @@ class TokenizerFile:
     """Content of tokenizer.json; ``model`` is None for words."""
 
     recipe: Tokenizer
-    rules: str
     model: bytes | None
 
     @property
@@ -38,8 +37,8 @@ class TokenizerFile:
     def factory(self) -> Callable[[], WordTokenizer | SubwordTokenizer]:
         """What makes the tokenizer, in this process or another."""
         if self.model is None:
-            return partial(WordTokenizer, self.rules)
-        return partial(SubwordTokenizer, self.model, self.rules)
+            return partial(WordTokenizer, self.recipe.rules)
+        return partial(SubwordTokenizer, self.model, self.recipe.rules)
 
 
 def write_tokenizer(path: Path, file: TokenizerFile, facts: dict[str, Any]) -> None:
@@ -48,7 +47,6 @@ def write_tokenizer(path: Path, file: TokenizerFile, facts: dict[str, Any]) -> N
         **facts,
         "kind": file.recipe.kind,
         "recipe": to_dict(file.recipe),
-        "rules": file.rules,
         "versions": file.versions,
     }
     if file.model is not None:
@@ -64,7 +62,6 @@ def read_tokenizer(path: Path) -> TokenizerFile:
         model = base64.b64decode(content["model"], validate=True) if "model" in content else None
         file = TokenizerFile(
             recipe=from_json(Tokenizer, canonical_json(content["recipe"])),
-            rules=content["rules"],
             model=model,
         )
         whole = (

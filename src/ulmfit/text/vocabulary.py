@@ -18,10 +18,11 @@ def build_vocabulary(
     max_vocab: int,
     min_freq: int,
 ) -> tuple[str, ...]:
-    """Special tokens, then the most frequent types, at most ``max_vocab`` in all.
+    """Special tokens, then the most frequent types, at most ``max_vocab`` of both together.
 
     ``counts`` (types,) are occurrences in the training text of the language model, and in no other
-    text (ulmfit.md 7.27). A type needs ``min_freq`` of them; equal counts go by the string.
+    text (ulmfit.md 7.27). A type needs at least ``min_freq`` of them (fastai 0.7 asked
+    for more than its ``min_freq``); equal counts go by the string.
     """
     taken = set(specials)
     frequent = [i for i in np.flatnonzero(counts >= min_freq).tolist() if types[i] not in taken]

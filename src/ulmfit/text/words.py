@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ulmfit.text.encoding import Encoding, Rows
-from ulmfit.text.rules import DEFAULT_RULES, apply_rules, rule_set
+from ulmfit.text.rule_sets import apply_rules, rule_set
+from ulmfit.text.rules import spell_white_space
 
 if TYPE_CHECKING:
     from spacy.tokenizer import Tokenizer as SpacyTokenizer
@@ -25,12 +26,12 @@ class WordTokenizer:
     spaCy takes each stretch of text between single spaces on its own, so such a stretch gives the
     same tokens wherever it stands. Most stretches of a corpus occur many times: each is given to
     spaCy once and looked up from then on. Only spaCy's special cases (emoticons and the like) look
-    across spaces: there `( :)` can lose its `:)`, because `(:` would overlap it. Here it keeps it.
+    across spaces: there `( :)x` loses its `:)`, because `(:` would overlap it. Here it keeps it.
     """
 
-    def __init__(self, rules: str = DEFAULT_RULES) -> None:
+    def __init__(self, rules: str) -> None:
         self.rules = rule_set(rules)
-        self._spacy = _english(self.rules.specials)
+        self._spacy = _english(self.rules.cases)
         self._types: dict[str, int] = {}
         self._known: dict[str, tuple[int, ...]] = {}
 
@@ -65,18 +66,19 @@ class WordTokenizer:
         tokens = [token.text for token in self._spacy(stretch)]
         for rule in self.rules.after:
             tokens = rule(tokens)
-        known = tuple(self._types.setdefault(token, len(self._types)) for token in tokens)
+        spelled = spell_white_space(tokens)
+        known = tuple(self._types.setdefault(token, len(self._types)) for token in spelled)
         self._known[stretch] = known
         return known
 
 
-def _english(specials: tuple[str, ...]) -> SpacyTokenizer:
+def _english(cases: tuple[str, ...]) -> SpacyTokenizer:
     import spacy
     from spacy.attrs import ORTH
     from spacy.tokenizer import Tokenizer
 
     tokenizer = spacy.blank("en").tokenizer
     assert isinstance(tokenizer, Tokenizer)
-    for special in specials:
-        tokenizer.add_special_case(special, [{ORTH: special}])
+    for case in cases:
+        tokenizer.add_special_case(case, [{ORTH: case}])
     return tokenizer

@@ -77,14 +77,23 @@ def by_length(lengths: NDArray[np.integer], batch_size: int) -> list[NDArray[np.
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
 
 
-def pad(store: TokenStore, documents: Sequence[int], direction: str) -> tuple[Tensor, Tensor]:
-    """(ids (time, documents) padded at the end, lengths (documents,)), both int64 on the CPU.
+def pad(
+    store: TokenStore, documents: Sequence[int], direction: str, padding: str
+) -> tuple[Tensor, Tensor]:
+    """(ids (time, documents), lengths (documents,)), both int64 on the CPU.
 
-    An empty document becomes one padding token, so that it too has a prediction.
+    ``masked``: padding comes after the text and lengths are those of the documents, an empty one
+    being one padding token, so that it too has a prediction. ``unmasked``: padding comes before
+    the text and counts like text, so that all lengths are that of the longest document (fastai
+    0.7, ulmfit.md 3.6 and 3.7).
     """
     texts = [store.read(index, direction) for index in documents]
     lengths = [max(len(text), 1) for text in texts]
-    ids = np.full((len(texts), max(lengths)), PADDING, np.int64)
+    longest = max(lengths)
+    ids = np.full((len(texts), longest), PADDING, np.int64)
     for row, text in zip(ids, texts, strict=True):
-        row[: len(text)] = text
+        start = 0 if padding == "masked" else longest - len(text)
+        row[start : start + len(text)] = text
+    if padding == "unmasked":
+        lengths = [longest] * len(lengths)
     return torch.from_numpy(np.ascontiguousarray(ids.T)), torch.tensor(lengths)

@@ -29,7 +29,7 @@ from ulmfit.train.batches import pad, sortish
 from ulmfit.train.card import Meter, card
 from ulmfit.train.device import Compute, compute
 from ulmfit.train.history import CLASSIFIER, History
-from ulmfit.train.losses import Losses
+from ulmfit.train.losses import Losses, balanced
 from ulmfit.train.optimizer import GroupOptimizer
 from ulmfit.train.predict import class_logits, class_probabilities, pooled_features
 
@@ -157,6 +157,11 @@ class _Training:
         self.groups = classifier_groups(model)
         self.lengths = np.maximum(data.store.lengths[data.train], 1)
         self.labels = data.labels(data.train, self.device)
+        self.class_weights = (
+            None
+            if recipe.class_weights == "none"
+            else balanced(self.labels, len(data.store.classes))
+        )
         self.select_labels = data.labels(data.select, self.device)
         self.begin = time.perf_counter()
         self.best = _Best()
@@ -204,10 +209,17 @@ class _Training:
         self.model.train()
         batches = sortish(self.lengths, recipe.batch_size, self.order)
         for batch in progress(batches, len(batches), losses.where):
-            ids, lengths = pad(data.store, data.train[batch].tolist(), data.direction)
+            documents = data.train[batch].tolist()
+            ids, lengths = pad(data.store, documents, data.direction, recipe.padding)
             labels = self.labels[torch.from_numpy(batch).to(self.device)]
             loss, cross_entropy, logits = self.model.loss(
-                ids.to(self.device), lengths, labels, recipe.ar, recipe.tar
+                ids.to(self.device),
+                lengths,
+                labels,
+                recipe.ar,
+                recipe.tar,
+                recipe.label_smoothing,
+                self.class_weights,
             )
             torch.autograd.backward(loss)
             lr = optimizer.step()

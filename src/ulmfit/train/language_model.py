@@ -28,6 +28,7 @@ from ulmfit.train.device import compute
 from ulmfit.train.history import LANGUAGE_MODEL, History
 from ulmfit.train.losses import Losses
 from ulmfit.train.optimizer import GroupOptimizer
+from ulmfit.train.sampling import sampler
 
 EVALUATION_STREAMS = 64
 
@@ -68,7 +69,13 @@ def train_language_model(
     meter = Meter()
     log = History(LANGUAGE_MODEL, f"{stage} {direction}")
     with compute(device, recipe.compute_threads, seed) as where:
-        model = LanguageModel(len(store.vocabulary), recipe.architecture, recipe.dropouts)
+        model = LanguageModel(
+            len(store.vocabulary),
+            recipe.architecture,
+            recipe.dropouts,
+            sampler(recipe, store, documents),
+            recipe.ar_on,
+        )
         known = None if parent is None else weights.start_from(model, parent, store.vocabulary)
         model.to(where.device)
         order = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Training losses, summed on the device and looked at now and then."""
+"""Training losses, summed on the device and looked at now and then; weights of classes."""
 
 from __future__ import annotations
 
@@ -58,3 +58,12 @@ class Losses:
             f"the loss became {loss} in {self.where}, update {self._seen}, learning rate "
             f"{lr:.3g}: lower optimizer.lr or set a smaller optimizer.clip"
         )
+
+
+def balanced(labels: Tensor, classes: int) -> Tensor:
+    """Weights (classes,) that make classes count alike: documents / (classes * count of the class).
+
+    ``labels`` (documents,) int64, each class at least once; scikit-learn's ``balanced``.
+    """
+    counts = torch.bincount(labels, minlength=classes)
+    return len(labels) / (classes * counts)

@@ -60,16 +60,36 @@ def predict(
 def pooled_features(
     model: PoolingClassifier, store: TokenStore, documents: NDArray[np.intp], direction: str
 ) -> Tensor:
-    """Pooled encoder outputs (documents, 3 x embedding), in the order of ``documents``."""
+    """Pooled encoder outputs (documents, width), in the order of ``documents``."""
     model.eval()
     device = model.encoder.embedding.device
-    width = 3 * model.encoder.architecture.embedding
-    features = torch.empty(len(documents), width, device=device)
-    batches = by_length(store.lengths[documents], BATCH)
+    features = torch.empty(len(documents), model.width, device=device)
+    batches = _batches(store, documents, model.recipe)
     for batch in progress(batches, len(batches), "predict"):
-        ids, lengths = pad(store, documents[batch].tolist(), direction)
+        ids, lengths = pad(store, documents[batch].tolist(), direction, model.recipe.padding)
         features[torch.from_numpy(batch).to(device)] = model.pool(ids.to(device), lengths).features
     return features
+
+
+def _batches(
+    store: TokenStore, documents: NDArray[np.intp], recipe: Recipe
+) -> list[NDArray[np.intp]]:
+    """Places of ``documents`` in batches, longest first.
+
+    Where padding counts, a prediction depends on its batch. So batches are then part of the method:
+    twice as large as in training, as in 2018 (ulmfit.md 0, row 6, and 3.8), and of one fold each,
+    so that no fold's predictions depend on which others are predicted.
+    """
+    lengths = store.lengths[documents]
+    if recipe.padding == "masked":
+        return by_length(lengths, BATCH)
+    folds = store.fold[documents]
+    places = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+    return [
+        inside[batch]
+        for inside in places
+        for batch in by_length(lengths[inside], 2 * recipe.batch_size)
+    ]
 
 
 @torch.no_grad()

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ulmfit.errors import UserError
-from ulmfit.text import rules
-from ulmfit.text.rules import RULE_SETS, apply_rules, join_fields, rule_set
+from ulmfit.text import fastai_v2 as rules
+from ulmfit.text.fastai_v2 import join_fields
+from ulmfit.text.rule_sets import RULE_SETS, apply_rules
+from ulmfit.text.rules import rm_useless_spaces, spell_white_space
 
 V2 = RULE_SETS["fastai-v2"]
 
@@ -110,7 +111,7 @@ def test_spec_add_spaces_takes_slash_hash_and_backslash():
 
 
 def test_rm_useless_spaces_leaves_other_white_space():
-    assert rules.rm_useless_spaces("a     b  \n\n  c\t\td") == "a b \n\n c\t\td"
+    assert rm_useless_spaces("a     b  \n\n  c\t\td") == "a b \n\n c\t\td"
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ def test_all_rules_together():
 
 
 def test_tokens_fit_on_a_line_of_the_vocabulary():
-    assert rules.spell_white_space(["a b", "\n\n ", "\r\n", "a", "\\"]) == [
+    assert spell_white_space(["a b", "\n\n ", "\r\n", "a", "\\"]) == [
         "a▁b",
         "\\n\\n▁",
         "\\r\\n",
@@ -178,8 +179,3 @@ def test_prepared_text_begins_with_xxbos_and_is_never_wider_than_one_space(text)
     assert prepared.startswith("xxbos ")
     assert "  " not in prepared.removeprefix("xxbos ")
     assert prepared.removeprefix("xxbos ") == prepared.removeprefix("xxbos ").lower()
-
-
-def test_unknown_rule_set_names_the_known_ones():
-    with pytest.raises(UserError, match="fastai-v2"):
-        rule_set("fastai-v9")
