@@ -81,16 +81,15 @@ MAX_LEN = 20
 def recipe(**keys: Any) -> Classifier:
     """A small classifier without dropout that pools what fastai pools with :data:`MAX_LEN`.
 
-    fastai keeps a chunk that starts at most ``max_len`` before the end of the text, ours one that
-    starts less than ``max_seq`` before it (ulmfit.md 3.7).
+    fastai keeps a chunk that starts at most ``max_len`` before the end of the text (ulmfit.md 3.7).
     """
     small = {
         "architecture": SMALL[1],
         "dropouts": NONE,
-        "head_dropout": 0.0,
-        "hidden_dropout": 0.0,
+        "head_dropouts": (0.0, 0.0),
         "bptt": BPTT,
-        "max_seq": MAX_LEN + 1,
+        "max_seq": MAX_LEN,
+        "chunk_rule": "inclusive",
     }
     return Classifier(**{**small, **keys})
 
@@ -115,11 +114,11 @@ def classifiers(
         seq_len=recipe.bptt,
         config={
             **_sizes_and_rates(recipe.architecture, recipe.dropouts),
-            "output_p": recipe.head_dropout,
+            "output_p": recipe.head_dropouts[0],
         },
         drop_mult=recipe.dropouts.multiplier,
-        lin_ftrs=[recipe.head_hidden],
-        ps=[recipe.hidden_dropout],
+        lin_ftrs=list(recipe.head_sizes),
+        ps=list(recipe.head_dropouts[1:]),
         pad_idx=PADDING,
         max_len=max_len,
     )

@@ -35,18 +35,18 @@ from ulmfit.config.recipes import CLASSIFIER_DROPOUTS
 from ulmfit.model.classifier import PoolingClassifier
 from ulmfit.model.groups import classifier_groups
 
-RULES = [pytest.param({}, 1, id="strict")]
-"""How a recipe says fastai's rule, "kept when a chunk starts at most max_len before the end".
+RULES = [pytest.param("strict", 1, id="strict"), pytest.param("inclusive", 0, id="inclusive")]
+"""Rules that pool what fastai pools, with what max_seq has over max_len.
 
-(keys of the recipe, what max_seq has over max_len): ours keeps a chunk that starts less than
-max_seq before the end. A rule that keeps it at most max_seq before belongs here with 0.
+``strict`` keeps a chunk that starts less than max_seq before the end of the text, fastai and
+``inclusive`` one that starts at most max_len before it.
 """
 EVERY_RULE = pytest.mark.parametrize(("rule", "surplus"), RULES)
 
 
 def under(rule, surplus):
     """A small classifier of ours under a rule, and fastai's."""
-    return classifiers(recipe(max_seq=MAX_LEN + surplus, **rule))
+    return classifiers(recipe(chunk_rule=rule, max_seq=MAX_LEN + surplus))
 
 
 def pooled(theirs, padded):
@@ -69,7 +69,7 @@ def test_logits_of_single_documents_agree_at_every_length(rule, surplus):
     ("length", "kept"), [(1439, 1439), (1440, 1440), (1441, 1369), (1512, 1440), (2000, 1424)]
 )
 def test_what_is_pooled_agrees_at_fastais_own_chunk_and_max_len(length, kept, rule, surplus):
-    ours, theirs = classifiers(recipe(bptt=72, max_seq=1440 + surplus, **rule), 1440)
+    ours, theirs = classifiers(recipe(bptt=72, chunk_rule=rule, max_seq=1440 + surplus), 1440)
     ids, lengths, padded = batch([length], bptt=72)
     outputs, mask = theirs[0](padded)
     assert outputs.shape[1] == kept
@@ -120,7 +120,7 @@ def test_logits_and_gradients_of_a_realistic_batch_agree(dtype):
     because those of a batch of like documents magnify rounding.
     """
     vocabulary, sizes = REALISTIC
-    longer = recipe(architecture=sizes, bptt=72, max_seq=217)
+    longer = recipe(architecture=sizes, bptt=72, max_seq=216)
     ours, theirs = classifiers(longer, 216, vocabulary, 4, dtype)
     ids, lengths, padded = batch(
         [288, 287, 217, 216, 215, 73, 72, 20], vocabulary=vocabulary, bptt=72
@@ -136,7 +136,7 @@ def test_logits_and_gradients_of_a_realistic_batch_agree(dtype):
 
 def test_the_head_has_fastais_layers_rates_and_order_but_for_its_missing_biases():
     rates = dataclasses.replace(CLASSIFIER_DROPOUTS, multiplier=0.5)
-    ours, theirs = classifiers(recipe(dropouts=rates, head_dropout=0.4, hidden_dropout=0.1))
+    ours, theirs = classifiers(recipe(dropouts=rates, head_dropouts=(0.4, 0.1)))
     layers = [layer for layer in theirs[1].modules() if not list(layer.children())]
     assert [type(layer) for layer in layers] == [type(layer) for layer in ours.head]
     for mine, other in zip(ours.head, layers, strict=True):
@@ -178,7 +178,7 @@ def test_weights_come_back_from_fastai_bit_by_bit():
 @torch.no_grad()
 def test_with_max_seq_of_fastais_max_len_the_strict_rule_drops_one_chunk_more_at_its_multiples():
     """v2 keeps 1440 of 1440 tokens, the released rule 1368 (ulmfit.md 3.7 and 10, check 5)."""
-    ours, theirs = classifiers(recipe(max_seq=MAX_LEN))
+    ours, theirs = classifiers(recipe(chunk_rule="strict"))
     other = []
     for length in range(1, 3 * MAX_LEN):
         ids, lengths, padded = batch([length], seed=length)
@@ -255,7 +255,7 @@ def test_difference_two_fastai_takes_another_output_for_the_last_of_a_short_docu
 def test_difference_three_fastai_counts_padding_at_the_end_as_text_that_max_len_keeps():
     """A chunk starting 20 tokens before the end of a text is kept, but not with padding behind."""
     ours, theirs = classifiers(recipe())
-    fewer, _ = classifiers(recipe(max_seq=MAX_LEN + 1 - BPTT))
+    fewer, _ = classifiers(recipe(max_seq=MAX_LEN - BPTT))
     # 33 ends in a chunk of 3, so 25 (5 chunks) has 3 places of padding behind, and 24 has 4.
     ids, lengths, padded = batch([33, 25, 24])
     other = pooled(theirs, padded)

@@ -62,8 +62,8 @@ def test_gradients_reach_exactly_the_recurrent_weights_that_stayed(monkeypatch):
         assert theirs[0].rnns[k].weight_hh_l0_raw.grad.bool().equal(mask.bool())
 
 
-def classifier_pair():
-    ours, theirs = classifiers(recipe(dropouts=Dropouts(**RATES, output=0)))
+def classifier_pair(**keys):
+    ours, theirs = classifiers(recipe(dropouts=Dropouts(**RATES, output=0), **keys))
     return ours.train(), theirs.train()
 
 
@@ -74,6 +74,22 @@ def test_classifiers_agree_in_logits_and_gradients_when_all_chunks_share_the_mas
     labels = torch.arange(8) % 3
     loss, _, logits = ours.loss(ids, lengths, labels, 0.0, 0.0)
     masks.serve(chunks=6)
+    reference = theirs(padded)[0]
+    loss.backward()
+    F.cross_entropy(reference, labels).backward()
+    assert_same(logits, reference.detach(), "logits")
+    assert_same_gradients(ours, theirs)
+
+
+def test_masks_of_each_chunk_agree_for_documents_of_as_many_chunks(monkeypatch):
+    """Then fastai's first chunk is the first of every document, and so on."""
+    ours, theirs = classifier_pair(dropout_masks="chunk")
+    masks = SharedMasks(monkeypatch, ours.encoder)
+    ids, lengths, padded = batch([30, 29, 28, 28, 27, 26])
+    labels = torch.arange(6) % 3
+    loss, _, logits = ours.loss(ids, lengths, labels, 0.0, 0.0)
+    assert len(masks.recurrent) == 6
+    masks.serve()
     reference = theirs(padded)[0]
     loss.backward()
     F.cross_entropy(reference, labels).backward()
