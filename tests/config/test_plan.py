@@ -2,11 +2,15 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import pytest
 
 from ulmfit.config.manifest import language_models, manifest
+from ulmfit.config.plan import Plan
 from ulmfit.config.recipes import Classifier, from_json
+from ulmfit.config.study import Text
+from ulmfit.config.validation import check
 from ulmfit.errors import UserError
 
 
@@ -174,3 +178,47 @@ def test_an_unknown_experiment_in_the_order_is_refused(make_plan, study):
     study["order"] = ["mian"]
     with pytest.raises(UserError, match="order: unknown experiment 'mian'; did you mean 'main'"):
         make_plan(study)
+
+
+@pytest.mark.parametrize(
+    "corpus",
+    [
+        {"source": "table", "options": {"label": None}, "files": {"train": {"path": "a.csv"}}},
+        {"source": "folder", "options": {"labelled": False}, "files": {"folder": {"path": "a"}}},
+        {"source": "docstrings-prose"},
+    ],
+)
+def test_a_dataset_without_labels_is_refused(make_plan, corpus):
+    registry = make_plan().registry
+    entry = check(Text, corpus | {"folds": {"report": 0.2}}, "datasets.yaml")
+    with pytest.raises(UserError, match=r"datasets\.yaml: reviews: .* no labels .*`corpora`$"):
+        Plan(make_plan().study, replace(registry, datasets={"reviews": entry}))
+    # As a corpus it is right.
+    Plan(make_plan().study, replace(registry, corpora={"wiki": entry}))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"select": -5}, "select: input should be greater than or equal to 0, not -5"),
+        ({"select": float("nan")}, "select: input should be a finite number, not nan"),
+        ({"test": float("inf")}, "test: input should be a finite number, not inf"),
+        ({"report": 1.0}, "report: 1: write a share below 1 or a whole number of documents"),
+        ({"report": 2.5}, "report: 2.5: write a share below 1 or a whole number of documents"),
+        ({"select": 0.5, "report": 0.6}, "select 0.5 + report 0.6 leave no document to fit"),
+        ({"select": 0.7, "report": 0.2, "test": 0.1}, "leave no document to fit"),
+    ],
+)
+def test_impossible_sizes_of_folds_stop_in_the_plan(make_plan, study, sizes, message):
+    study["datasets"]["reviews"]["folds"] = sizes
+    with pytest.raises(UserError) as caught:
+        make_plan(study)
+    assert str(caught.value).startswith("reviews.folds: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_sizes_of_folds_are_shares_or_whole_numbers(make_plan, study):
+    study["datasets"]["reviews"]["folds"] = {"select": 0.5, "report": 2, "test": 100.0}
+    sizes = json.loads(make_plan(study).fold_options("reviews"))
+    assert [sizes[name] for name in ("select", "report", "test")] == [0.5, 2, 100]

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from ulmfit.config import paths
 from ulmfit.config.recipes import from_json
-from ulmfit.config.sources import SOURCE_FILES, Folds
+from ulmfit.config.sources import SOURCE_FILES, SOURCE_OPTIONS, Folds, has_labels
 from ulmfit.config.study import RECIPE_TYPES, STAGES, Preset, SourceFile, Study, Text
 from ulmfit.config.validation import check_name
 from ulmfit.errors import UserError
@@ -105,6 +105,15 @@ def check_folds(dataset: str, sizes: Folds, shown: str) -> None:
     for name in ("select", "report"):
         if getattr(sizes, name) == 0 and name in ("select", shown):
             raise UserError(f"{dataset}.folds: {name} is 0, but the study needs that fold")
+
+
+def check_labels(dataset: str, source: str, options_json: str) -> None:
+    """A dataset needs labels; text without them is a corpus (UserError)."""
+    if not has_labels(source, from_json(SOURCE_OPTIONS[source], options_json)):
+        raise UserError(
+            f"datasets.yaml: {dataset}: its documents have no labels (source {source!r} with these "
+            "options): a dataset needs them; text without labels is an entry under `corpora`"
+        )
 
 
 def check_files(name: str, text: Text) -> None:

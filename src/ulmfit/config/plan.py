@@ -16,6 +16,7 @@ from ulmfit.config.checks import (
     check_experiments,
     check_files,
     check_folds,
+    check_labels,
     check_names,
     check_seeds,
     check_stages,
@@ -62,7 +63,9 @@ class Plan:
             source = self.text(name).source
             check_name(source, SOURCE_OPTIONS, f"datasets.yaml: {name}.source", "source")
             check_files(name, self.text(name))
-            self.source_options(name)
+            options = self.source_options(name)
+            if name in self.study.datasets:
+                check_labels(name, source, options)
             self.fold_options(name)
         # Resolve everything now: a mistake must stop before any job starts.
         for run in self.runs():

@@ -7,9 +7,10 @@ in :data:`SOURCE_OPTIONS`, and one function of the same name in `ulmfit.data`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ulmfit.config.recipes import key
+from ulmfit.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,18 @@ SOURCE_FILES: dict[str, tuple[str, ...]] = {
 }
 """Keys that a source needs among the files of its text."""
 
+WITHOUT_LABELS = ("docstrings-prose", "wikitext", "wiki-shards")
+"""Sources whose text is a corpus, whatever their options."""
+
+
+def has_labels(source: str, options: Any) -> bool:
+    """Whether the documents of a source, with such options, have classes."""
+    if isinstance(options, Table):
+        return options.label is not None
+    if isinstance(options, Folder):
+        return options.labelled
+    return source not in WITHOUT_LABELS
+
 
 @dataclass(frozen=True)
 class Folds:
@@ -165,9 +178,15 @@ class Folds:
     What the evaluation folds leave is the fit fold.
     """
 
-    select: float = key(0.1, "Documents that choose epochs and rates, or their share if below 1.")
-    report: float = key(0.0, "Documents that ablation tables show, or their share if below 1.")
-    test: float = key(0.0, "Sealed documents, where the dataset has no test split; or their share.")
+    select: float = key(
+        0.1, "Documents that choose epochs and rates, or their share if below 1.", ge=0
+    )
+    report: float = key(
+        0.0, "Documents that ablation tables show, or their share if below 1.", ge=0
+    )
+    test: float = key(
+        0.0, "Sealed documents, where the dataset has no test split; or their share.", ge=0
+    )
     balanced: bool = key(
         False, "Equal classes in every fold; surplus documents of the fit side are unlabelled."
     )
@@ -181,3 +200,20 @@ class Folds:
         ge=0,
         le=1,
     )
+
+    def __post_init__(self) -> None:
+        """Raise UserError unless sizes are shares or numbers, and the shares leave text to fit."""
+        sizes = {name: getattr(self, name) for name in ("select", "report", "test")}
+        for name, size in sizes.items():
+            if size == 1 or (size > 1 and size != int(size)):
+                raise UserError(
+                    f"{name}: {size:g}: write a share below 1 or a whole number of documents, "
+                    "at least 2"
+                )
+        shares = {name: size for name, size in sizes.items() if 0 < size < 1}
+        # Rounded, because 0.1 + 0.2 + 0.7 is a little less than 1.
+        if round(sum(shares.values()), 9) >= 1:
+            raise UserError(
+                f"{' + '.join(f'{name} {size:g}' for name, size in shares.items())} leave no "
+                "document to fit: lower one of them"
+            )
