@@ -14,7 +14,8 @@ import pytest
 from ulmfit.cli import main
 from ulmfit.config.recipes import to_dict
 from ulmfit.config.study import SourceFile
-from ulmfit.data.fetch import CHUNK, fetch
+from ulmfit.data import fetch as fetching
+from ulmfit.data.fetch import ATTEMPTS, CHUNK, fetch
 from ulmfit.errors import UserError
 
 CONTENT = bytes(range(256)) * (CHUNK // 128)  # two chunks
@@ -26,29 +27,49 @@ class Server(http.server.ThreadingHTTPServer):
     sent = CONTENT
     announced: int | None = None
     ranges = True
+    chunked = False
+    end = b"0\r\n\r\n"  # of a body in chunks
+    cuts: tuple[int, ...] = ()  # bytes that the first answers send
+    failing: tuple[int, ...] = ()  # statuses of the first answers
     asked: list[str | None]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
     server: Server
 
     def do_GET(self):
+        self.close_connection = True
         wanted = self.headers["Range"]
         self.server.asked.append(wanted)
         if self.path == "/absent":
             return self.send_error(404)
+        if len(self.server.asked) <= len(self.server.failing):
+            return self.send_error(self.server.failing[len(self.server.asked) - 1])
         start = 0
         if wanted and self.server.ranges:
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
             if start >= len(self.server.sent):
                 return self.send_error(416)
         self.send_response(206 if start else 200)
+        sent = self.server.sent[start:]
+        if self.server.chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            return self.wfile.write(b"%x\r\n%b\r\n%b" % (len(sent), sent, self.server.end))
         self.send_header("Content-Length", str(self.server.announced or len(CONTENT) - start))
         self.end_headers()
-        return self.wfile.write(self.server.sent[start:])
+        if len(self.server.asked) <= len(self.server.cuts):
+            sent = sent[: self.server.cuts[len(self.server.asked) - 1]]
+        return self.wfile.write(sent)
 
     def log_message(self, *arguments):
         pass
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr(fetching, "PAUSE_S", 0)
 
 
 @pytest.fixture
@@ -129,7 +150,8 @@ def test_a_missing_mirror_is_named(tmp_path):
         fetch([published()], tmp_path / "data.bin", tmp_path / "nowhere")
 
 
-def test_a_download_goes_on_where_it_was_cut_off(server, tmp_path):
+def test_a_download_goes_on_where_an_earlier_command_was_cut_off(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(fetching, "ATTEMPTS", 1)
     server.sent = CONTENT[: CHUNK + 5]
     version = published(address(server))
     output = tmp_path / "data.bin"
@@ -180,9 +202,59 @@ def test_a_url_that_sends_something_else_is_left_for_the_next(server, tmp_path):
 
 
 def test_a_url_that_sends_too_much_is_cut_and_refused(server, tmp_path):
-    server.sent, server.announced = CONTENT * 3, 3 * len(CONTENT)
+    server.sent, server.chunked = CONTENT * 3, True
     with pytest.raises(UserError, match="what it sends is not the published file"):
         fetch([published(address(server))], tmp_path / "data.bin")
+
+
+@pytest.mark.parametrize("content", [b"<html>Please log in.</html>", CONTENT * 2])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_page_in_place_of_the_file_is_no_cut_off_download(server, tmp_path, content, chunked):
+    server.sent, server.chunked = content, chunked
+    server.announced = len(content)
+    output = tmp_path / "data.bin"
+    with pytest.raises(UserError, match=r"data\.bin: (sends|what it sends)") as caught:
+        fetch([published(address(server), address(server, "/absent"))], output)
+    if len(content) < len(CONTENT) or not chunked:
+        assert f"/data.bin: sends {len(content)} bytes, not {len(CONTENT)};" in str(caught.value)
+    assert "/absent: 404" in str(caught.value)
+    # Asked once: to ask again would give the same page.
+    assert server.asked == [None, None]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_body_in_chunks_that_breaks_off_is_no_page(server, tmp_path):
+    server.sent, server.chunked, server.end = CONTENT[:9], True, b""
+    output = tmp_path / "data.bin"
+    with pytest.raises(UserError, match="416"):  # the second attempt asks for what is not there
+        fetch([published(address(server))], output)
+    assert server.asked == [None, "bytes=9-"]
+
+
+def test_a_page_leaves_what_another_url_began(server, tmp_path):
+    server.sent, server.announced, server.ranges = b"page", 4, False
+    output = tmp_path / "data.bin"
+    part(output).write_bytes(CONTENT[:9])
+    with pytest.raises(UserError, match="sends 4 bytes"):
+        fetch([published(address(server))], output)
+    assert part(output).read_bytes() == CONTENT[:9]
+
+
+def test_a_connection_that_fails_is_tried_again_and_goes_on(server, tmp_path):
+    server.cuts = (CHUNK, 5)
+    fetch([published(address(server))], tmp_path / "data.bin")
+    assert (tmp_path / "data.bin").read_bytes() == CONTENT
+    assert server.asked == [None, f"bytes={CHUNK}-", f"bytes={CHUNK + 5}-"]
+
+
+def test_a_busy_server_is_asked_again_and_an_absent_file_is_not(server, tmp_path):
+    server.failing = (503,)
+    fetch([published(address(server))], tmp_path / "data.bin")
+    server.asked, server.failing = [], (503,) * (ATTEMPTS + 1)
+    with pytest.raises(UserError, match=r"503 Service Unavailable; .* 404 Not Found; or put"):
+        fetch([published(address(server), address(server, "/absent"))], tmp_path / "other.bin")
+    # /absent is asked once, beside the busy one.
+    assert len(server.asked) == ATTEMPTS + 1
 
 
 def test_urls_are_tried_in_order_and_failures_named(server, tmp_path):

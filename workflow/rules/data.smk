@@ -1,5 +1,6 @@
 # No code version: the digest decides what a file is. The rule runs where Snakemake does, which has
-# the network more often than a cluster's nodes, so retries stay outside of any allocation.
+# the network more often than a cluster's nodes. No retries: the command itself tries a connection
+# that fails again, and what else can go wrong stays wrong.
 rule fetch:
     output:
         paths.FETCHED,
@@ -8,7 +9,6 @@ rule fetch:
     benchmark:
         "<benchmarks>/resources/{text}/{file}.tsv"
     priority: 20
-    retries: 2
     localrule: True
     conda:
         "../../envs/data.yaml"

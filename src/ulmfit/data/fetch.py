@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import os
 import shutil
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -21,17 +22,32 @@ from ulmfit.store.progress import progress
 CHUNK = 1 << 20
 TIMEOUT_S = 60
 
+ATTEMPTS = 3
+"""How often the URLs are gone through while one of them fails for want of a connection."""
+PAUSE_S = 5.0
+"""Before the second attempt; each pause is twice the one before."""
+BUSY = (408, 425, 429, 500, 502, 503, 504)
+"""Statuses of HTTP after which the same request may succeed."""
+
 
 class _NotFetched(Exception):
     """Why one URL gave no file; the next one may."""
+
+    def __init__(self, reason: str, again: bool = False) -> None:
+        super().__init__(reason)
+        self.again = again
+
+
+class _Broken(Exception):
+    """A connection that broke within the body of a response."""
 
 
 def fetch(versions: Sequence[SourceFile], output: Path, mirror: Path | None = None) -> None:
     """Write the first of some published forms of a file that can be had to ``output``.
 
     The mirror folder is searched before any URL is tried. A download that was cut off goes on where
-    it ended. Raises UserError if a file in the mirror is not what its name says, or no source has
-    one.
+    it ended; a connection that fails is tried :data:`ATTEMPTS` times. Raises UserError if a file in
+    the mirror is not what its name says, or no source has one.
     """
     if mirror is not None:
         mirror = mirror.expanduser()
@@ -45,19 +61,24 @@ def fetch(versions: Sequence[SourceFile], output: Path, mirror: Path | None = No
                 with atomic(output) as temporary:
                     shutil.copyfile(found, temporary)
                 return
-    failures = []
-    for version in versions:
-        for url in version.urls:
+    waiting = [(version, url) for version in versions for url in version.urls]
+    failures: dict[str, str] = {}
+    for attempt in range(ATTEMPTS):
+        if attempt and waiting:
+            time.sleep(PAUSE_S * 2 ** (attempt - 1))
+        for version, url in tuple(waiting):
             try:
                 part = _download(url, version, output)
             except _NotFetched as failure:
-                failures.append(f"{url}: {failure}")
+                failures[url] = f"{url}: {failure}"
+                if not failure.again:
+                    waiting.remove((version, url))
             else:
                 with atomic(output) as temporary:
                     os.replace(part, temporary)
                 return
     names = " or ".join(version.name for version in versions)
-    tried = "; ".join(failures) or "it has no URL"
+    tried = "; ".join(failures.values()) or "it has no URL"
     raise UserError(f"cannot fetch {output.name}: {tried}; or put {names} into data_mirror")
 
 
@@ -112,35 +133,57 @@ def _transfer(url: str, version: SourceFile, part: Path, have: int) -> None:
             # A server that knows no ranges sends the whole file.
             if response.status != http.HTTPStatus.PARTIAL_CONTENT:
                 have = 0
-            have = _append(response, version, part, have)
+            # A log-in page, say, must not look like the beginning of the file.
+            announced = _announced(response, have)
+            if announced not in (None, version.bytes):
+                raise _NotFetched(f"sends {announced} bytes, not {version.bytes}")
+            have, ended = _append(response, version, part, have)
+            # Without a size in the headers, only a body in chunks tells its end from a broken line.
+            if ended and response.chunked and have < version.bytes:
+                part.unlink()
+                raise _NotFetched(f"sends {have} bytes, not {version.bytes}")
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             part.unlink()  # the server's file ends before ours: the next attempt begins anew
-        raise _NotFetched(f"{error.code} {error.reason}") from error
+        raise _NotFetched(f"{error.code} {error.reason}", again=error.code in BUSY) from error
     except (OSError, http.client.HTTPException) as error:
-        raise _NotFetched(f"no connection ({getattr(error, 'reason', error)})") from error
+        raise _NotFetched(f"no connection ({getattr(error, 'reason', error)})", True) from error
     if have < version.bytes:
         raise _NotFetched(
-            f"cut off after {have} of {version.bytes} bytes; run again to go on from there"
+            f"cut off after {have} of {version.bytes} bytes; run again to go on from there", True
         )
 
 
-def _append(response: BinaryIO, version: SourceFile, part: Path, have: int) -> int:
-    """Write the body of a response behind the first ``have`` bytes; returns the new size."""
+def _announced(response: http.client.HTTPResponse, have: int) -> int | None:
+    """Size of the whole file by a response's headers, ``have`` bytes asked for before; or None."""
+    total = (response.headers["Content-Range"] or "").rpartition("/")[2]
+    if total.isdecimal():
+        return int(total)
+    return None if response.length is None else have + response.length
+
+
+def _append(response: BinaryIO, version: SourceFile, part: Path, have: int) -> tuple[int, bool]:
+    """Write the body of a response behind the first ``have`` bytes.
+
+    Returns the new size, and whether the body came to its end as far as the connection tells.
+    """
     chunks = progress(
         _chunks(response), -(-(version.bytes - have) // CHUNK), f"{part.name[1:-22]}, MiB"
     )
     # Unbuffered, so that a full disk shows at the write and not when the file is closed.
     with _open_part(part, have) as file:
-        for chunk in chunks:
-            have += len(chunk)
-            try:
-                file.write(chunk)
-            except OSError as error:
-                raise UserError(f"cannot write {part}: {error.strerror}: make room") from error
-            if have > version.bytes:
-                break
-    return have
+        try:
+            for chunk in chunks:
+                have += len(chunk)
+                try:
+                    file.write(chunk)
+                except OSError as error:
+                    raise UserError(f"cannot write {part}: {error.strerror}: make room") from error
+                if have > version.bytes:
+                    break
+        except _Broken:
+            return have, False
+    return have, True
 
 
 def _open_part(part: Path, have: int) -> BinaryIO:
@@ -151,11 +194,12 @@ def _open_part(part: Path, have: int) -> BinaryIO:
 
 
 def _chunks(response: BinaryIO) -> Iterator[bytes]:
-    """Chunks of a body until it ends or the connection breaks; the size tells which it was."""
+    """Chunks of a body; raises _Broken behind the last one if the connection breaks."""
     try:
         while chunk := response.read(CHUNK):
             yield chunk
     except http.client.IncompleteRead as error:
         yield error.partial
-    except OSError:
-        return
+        raise _Broken from error
+    except OSError as error:
+        raise _Broken from error
