@@ -118,10 +118,10 @@ def test_several_fields_are_marked(tmp_path):
 @pytest.mark.parametrize("kind", ["word", "subword"])
 def test_bytes_depend_neither_on_threads_nor_on_chunks(tmp_path, monkeypatch, kind):
     documents, folds = write_corpus(tmp_path, random_texts(60))
-    for name, threads, chunk in (("one", 1, 256), ("two", 2, 7)):
+    for name, threads, chunk, characters in (("one", 1, 256, 10**6), ("two", 2, 7, 200)):
         monkeypatch.setattr(encoding, "CHARACTERS_PER_PROCESS", 100)
-        for module in (corpus, stages):
-            monkeypatch.setattr(module, "CHUNK", chunk)
+        monkeypatch.setattr(corpus, "CHUNK", chunk)
+        monkeypatch.setattr(corpus, "CHUNK_CHARACTERS", characters)
         tokenizer = tmp_path / f"{name}.json"
         make_tokenizer(recipe(kind=kind), documents, folds, tokenizer, threads)
         make_tokens(tokenizer, documents, folds, tmp_path / name, threads)

@@ -105,8 +105,29 @@ def test_an_encoding_holds_each_type_once_and_the_documents_end_to_end(tokenizer
     assert encoding.ids.dtype == np.uint32
 
 
-def test_a_full_cache_changes_nothing(tokenizer, monkeypatch):
+def test_a_full_cache_changes_nothing(monkeypatch):
     texts = [f"Word{i} and word{i % 3}" for i in range(9)]
-    remembered = [tokenizer.tokenise((text,)) for text in texts]
-    monkeypatch.setattr(words, "_CACHE_SIZE", 2)
-    assert [tokenizer.tokenise((text,)) for text in texts] == remembered
+    remembering = WordTokenizer("fastai-v2")
+    remembered = [remembering.tokenise((text,)) for text in texts]
+    monkeypatch.setattr(words, "_GENERATION", 2)
+    forgetful = WordTokenizer("fastai-v2")
+    assert [forgetful.tokenise((text,)) for text in texts] == remembered
+    assert len(forgetful._known) + len(forgetful._before) <= 4
+
+
+def test_frequent_stretches_are_given_to_spacy_once(monkeypatch):
+    monkeypatch.setattr(words, "_GENERATION", 10)
+    tokenizer = WordTokenizer("fastai-v2")
+    asked: list[str] = []
+    make = words._english
+
+    def counting(cases):
+        spacy = make(cases)
+        return lambda text: asked.append(text) or spacy(text)
+
+    monkeypatch.setattr(words, "_english", counting)
+    tokenizer._spacy = counting(())
+    for n in range(40):
+        tokenizer.tokenise((f"often rare{n}",))
+    assert asked.count("often") == 1
+    assert len(asked) == 42  # xxbos, often, and the rare ones

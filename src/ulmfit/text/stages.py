@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ from ulmfit.store.tokens import (
     read_vocabulary,
     write_tokens,
 )
-from ulmfit.text.corpus import CHUNK, Corpus, read_corpus
+from ulmfit.text.corpus import Corpus, read_corpus
 from ulmfit.text.encoding import Rows, ordered_map, processes_for
 from ulmfit.text.rule_sets import rule_set
+from ulmfit.text.spool import Spool, open_spool
 from ulmfit.text.subwords import SubwordTokenizer, prepare, train_pieces
 from ulmfit.text.tokenizers import TokenizerFile, read_tokenizer, write_tokenizer
 from ulmfit.text.vocabulary import build_vocabulary, numericalise
@@ -89,36 +91,32 @@ def make_tokens(
     started = time.perf_counter()
     file = read_tokenizer(tokenizer)
     corpus = read_corpus(documents, folds)
-    chunks, lengths, types = _encode(file, corpus, documents, threads)
-    if types is None:
-        assert file.model is not None
-        entries = SubwordTokenizer(file.model, file.recipe.rules).vocabulary
-        table = np.arange(len(entries), dtype=np.min_scalar_type(len(entries) - 1))
-    else:
-        if vocabulary is None:
-            read = language_model_text(corpus.fold, corpus.rank, n_text)
-            counts = _counts(chunks, lengths, read, len(types))
-            if not counts.any():
-                raise UserError(
-                    f"{folds}: no document in the folds {' and '.join(LM_FOLDS)}, "
-                    "so there is no text to make a vocabulary of"
-                )
-            rules = rule_set(file.recipe.rules)
-            beside = len(rules.specials) if rules.specials_beside_max else 0
-            entries = build_vocabulary(
-                types,
-                counts,
-                specials=rules.specials,
-                max_vocab=file.recipe.max_vocab + beside,
-                min_freq=file.recipe.min_freq,
-            )
+    with open_spool(output) as spool:
+        lengths, types = _encode(file, corpus, spool, threads)
+        if types is None:
+            assert file.model is not None
+            entries = SubwordTokenizer(file.model, file.recipe.rules).vocabulary
+            table = np.arange(len(entries), dtype=np.min_scalar_type(len(entries) - 1))
         else:
-            entries = read_vocabulary(vocabulary)
-        table = numericalise(types, entries)
-    for i, chunk in enumerate(chunks):  # in place, so that the wide ids go as the narrow ones come
-        chunks[i] = table[chunk]
+            if vocabulary is None:
+                read = language_model_text(corpus.fold, corpus.rank, n_text)
+                counts = _counts(spool, lengths, corpus, read, len(types))
+                if not counts.any():
+                    raise UserError(
+                        f"{folds}: no document in the folds {' and '.join(LM_FOLDS)}, "
+                        "so there is no text to make a vocabulary of"
+                    )
+                entries = _vocabulary(types, counts, file.recipe)
+            else:
+                entries = read_vocabulary(vocabulary)
+            table = numericalise(types, entries)
+        ids = np.empty(lengths.sum(), table.dtype)
+        done = 0
+        for wide in spool.read():
+            ids[done : done + len(wide)] = table[wide]
+            done += len(wide)
     store = TokenStore(
-        ids=np.concatenate(chunks),
+        ids=ids,
         offsets=np.concatenate(([0], np.cumsum(lengths))),
         document=corpus.document,
         fold=corpus.fold,
@@ -141,6 +139,20 @@ def make_tokens(
     return store
 
 
+def _vocabulary(
+    types: Sequence[str], counts: NDArray[np.int64], recipe: Tokenizer
+) -> tuple[str, ...]:
+    rules = rule_set(recipe.rules)
+    beside = len(rules.specials) if rules.specials_beside_max else 0
+    return build_vocabulary(
+        types,
+        counts,
+        specials=rules.specials,
+        max_vocab=recipe.max_vocab + beside,
+        min_freq=recipe.min_freq,
+    )
+
+
 def _training_rows(corpus: Corpus, folds: Sequence[str]) -> NDArray[np.intp]:
     """Rows of some folds; of much text, documents drawn at random (seed 0) up to the limit."""
     rows = np.flatnonzero(np.isin(corpus.fold, folds))
@@ -157,7 +169,7 @@ def _prepared(
 ) -> Iterator[list[str]]:
     processes = processes_for(int(corpus.characters[rows].sum()), threads)
     results = ordered_map(partial(_rule_applier, rules), corpus.chunks(rows), processes)
-    return progress(results, -(-len(rows) // CHUNK), "apply text rules")
+    return progress(results, len(corpus.borders(rows)) - 1, "apply text rules")
 
 
 def _rule_applier(rules: str) -> Callable[[Rows], list[str]]:
@@ -166,9 +178,9 @@ def _rule_applier(rules: str) -> Callable[[Rows], list[str]]:
 
 
 def _encode(
-    file: TokenizerFile, corpus: Corpus, documents: Path, threads: int
-) -> tuple[list[NDArray[Any]], NDArray[np.int64], Sequence[str] | None]:
-    """Ids of each chunk, lengths (documents,), and what the ids index.
+    file: TokenizerFile, corpus: Corpus, spool: Spool, threads: int
+) -> tuple[NDArray[np.int64], Sequence[str] | None]:
+    """Put the ids of each chunk into the spool; lengths (documents,), and what the ids index.
 
     For words that is every distinct token in the order of its first chunk: the vocabulary is not
     known before all text was seen, and to hold all tokens as strings would take too much memory.
@@ -177,36 +189,42 @@ def _encode(
     # What the rules alone put into a document: a document of no more tokens has no text.
     bare = int(factory()([("",) * len(corpus.fields)]).lengths[0])
     index: dict[str, int] = {}
-    chunks: list[NDArray[Any]] = []
-    lengths: list[NDArray[np.int64]] = []
+    everything = np.arange(len(corpus.document))
+    lengths = np.zeros(len(everything), np.int64)
+    borders = corpus.borders(everything)
     processes = processes_for(int(corpus.characters.sum()), threads)
-    encodings = ordered_map(factory, corpus.chunks(), processes)
-    total = -(-len(corpus.table) // CHUNK)
-    for number, encoding in enumerate(progress(encodings, total, "tokenize")):
+    encodings = ordered_map(factory, corpus.chunks(everything), processes)
+    shown = progress(encodings, len(borders) - 1, "tokenize")
+    for start, encoding in zip(borders, shown, strict=False):
         empty = np.flatnonzero(encoding.lengths <= bare)
         if len(empty):
-            name = corpus.document[number * CHUNK + empty[0]]
+            name = corpus.document[start + empty[0]]
             raise UserError(
-                f"{documents}: document {str(name)!r} has no text: leave it out of the source"
+                f"{corpus.path}: document {str(name)!r} has no text: leave it out of the source"
             )
         ids = encoding.ids
         if encoding.types is not None:
             known = [index.setdefault(token, len(index)) for token in encoding.types]
             ids = np.array(known, np.uint32)[ids]
-        chunks.append(ids)
-        lengths.append(encoding.lengths)
-    if not chunks:
-        raise UserError(f"{documents}: none of its documents is in a fold")
-    return chunks, np.concatenate(lengths), None if file.model is not None else tuple(index)
+        spool.append(ids)
+        lengths[start : start + len(encoding.lengths)] = encoding.lengths
+    if not len(lengths):
+        raise UserError(f"{corpus.path}: none of its documents is in a fold")
+    return lengths, None if file.model is not None else tuple(index)
 
 
 def _counts(
-    chunks: list[NDArray[Any]], lengths: NDArray[np.int64], counted: NDArray[np.bool_], types: int
+    spool: Spool,
+    lengths: NDArray[np.int64],
+    corpus: Corpus,
+    counted: NDArray[np.bool_],
+    types: int,
 ) -> NDArray[np.int64]:
     """Occurrences of each type in the documents that are counted, (types,)."""
     counts = np.zeros(types, np.int64)
-    for i, ids in enumerate(chunks):
-        part = slice(i * CHUNK, (i + 1) * CHUNK)
+    borders = corpus.borders(np.arange(len(lengths)))
+    for (start, end), ids in zip(pairwise(borders), spool.read(), strict=True):
+        part = slice(start, end)
         counts += np.bincount(ids[np.repeat(counted[part], lengths[part])], minlength=types)
     return counts
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 # A single space between two other characters. The first lookbehind stands after the space so that
 # the search can jump from space to space.
 _BETWEEN_WORDS = re.compile(r" (?<=\S )(?=\S)")
-_CACHE_SIZE = 300_000
+_GENERATION = 60_000
+"""Stretches of text in a generation of the cache; there are two in each process."""
 
 
 class WordTokenizer:
@@ -32,8 +34,8 @@ class WordTokenizer:
     def __init__(self, rules: str) -> None:
         self.rules = rule_set(rules)
         self._spacy = _english(self.rules.cases)
-        self._types: dict[str, int] = {}
-        self._known: dict[str, tuple[int, ...]] = {}
+        self._known: dict[str, tuple[str, ...]] = {}
+        self._before: dict[str, tuple[str, ...]] = {}
 
     def tokenise(self, fields: tuple[str, ...]) -> list[str]:
         """Words of one document, given the texts of its fields."""
@@ -43,31 +45,33 @@ class WordTokenizer:
 
     def __call__(self, rows: Rows) -> Encoding:
         """Encode documents; the types are the distinct words among them, in no given order."""
-        if len(self._known) > _CACHE_SIZE:
-            # Both grow with the corpus; forgetting costs time and changes nothing.
-            self._known.clear()
-            self._types.clear()
         lengths = np.empty(len(rows), np.int64)
-        ids: list[int] = []
+        tokens: list[str] = []
         for row, fields in enumerate(rows):
-            before = len(ids)
+            before = len(tokens)
             for stretch in _BETWEEN_WORDS.split(apply_rules(fields, self.rules)):
-                ids += self._known.get(stretch) or self._learn(stretch)
-            lengths[row] = len(ids) - before
-        present, compact = np.unique(np.array(ids, np.uint32), return_inverse=True)
-        names = list(self._types)
+                tokens += self._known.get(stretch) or self._look_up(stretch)
+            lengths[row] = len(tokens) - before
+        index: dict[str, int] = {}
+        ids = (index.setdefault(token, len(index)) for token in tokens)
         return Encoding(
-            ids=compact.astype(np.uint32),
-            lengths=lengths,
-            types=tuple(names[i] for i in present),
+            ids=np.fromiter(ids, np.uint32, len(tokens)), lengths=lengths, types=tuple(index)
         )
 
-    def _learn(self, stretch: str) -> tuple[int, ...]:
-        tokens = [token.text for token in self._spacy(stretch)]
-        for rule in self.rules.after:
-            tokens = rule(tokens)
-        spelled = spell_white_space(tokens)
-        known = tuple(self._types.setdefault(token, len(self._types)) for token in spelled)
+    def _look_up(self, stretch: str) -> tuple[str, ...]:
+        """Tokens of a stretch that is not in the younger generation; they are there afterwards."""
+        if len(self._known) >= _GENERATION:
+            # What was not asked for since the last time goes; what is frequent is never forgotten.
+            # spaCy remembers every string too, so it begins anew.
+            self._before, self._known = self._known, {}
+            self._spacy = _english(self.rules.cases)
+        known = self._before.get(stretch)
+        if known is None:
+            tokens = [token.text for token in self._spacy(stretch)]
+            for rule in self.rules.after:
+                tokens = rule(tokens)
+            # Interned, because many stretches have a word in common.
+            known = tuple(map(sys.intern, spell_white_space(tokens)))
         self._known[stretch] = known
         return known
 
