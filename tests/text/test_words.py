@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -131,3 +134,12 @@ def test_frequent_stretches_are_given_to_spacy_once(monkeypatch):
         tokenizer.tokenise((f"often rare{n}",))
     assert asked.count("often") == 1
     assert len(asked) == 42  # xxbos, often, and the rare ones
+
+
+def test_words_are_cut_without_torch():
+    code = (
+        "import sys; from ulmfit.text.words import WordTokenizer;"
+        "WordTokenizer('fastai-v2').tokenise(('a',));"
+        "assert 'spacy' in sys.modules and 'torch' not in sys.modules; import torch"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
