@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ulmfit.config import paths
+from ulmfit.config.files import places
 from ulmfit.config.manifest import plain
 from ulmfit.config.plan import Plan
 from ulmfit.config.study import Preset, Registry, Study, Text, Variant
@@ -20,6 +22,38 @@ def load_plan(values: Any, config: Path, where: str) -> Plan:
     """
     registered = read_yaml(config / "experiments.yaml")
     return Plan(check(Study, _with_registered(values, registered), where), load_registry(config))
+
+
+def check_published_files(plan: Plan) -> None:
+    """Published files must be there, or have a URL, before any job starts.
+
+    Looks into ``data_mirror``, and for what was fetched or read before into the working folder.
+    Raises UserError if the mirror is no folder, or with the names of files that cannot be had.
+    """
+    study = plan.study
+    mirror = None if study.data_mirror is None else Path(study.data_mirror).expanduser()
+    if mirror is not None and not mirror.is_dir():
+        raise UserError(f"study {study.study}: data_mirror: {mirror}: no such folder")
+    missing = []
+    for name in plan.texts():
+        text = plan.text(name)
+        if Path("results", study.study, paths.DOCUMENTS.format(text=name)).exists():
+            continue
+        for key, place in places(name, text).items():
+            versions = text.versions(key)
+            if not (
+                any(version.path or version.urls for version in versions)
+                or Path(place).exists()
+                or (mirror and any((mirror / version.name).is_file() for version in versions))
+            ):
+                missing.append(versions[0].name)
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise UserError(
+            f"study {study.study}: {', '.join(missing[:3])}{more}: published at no URL, and not in "
+            f"{f'data_mirror {mirror}' if mirror else 'a data_mirror'}: "
+            "name the folder that has them with --config data_mirror=FOLDER"
+        )
 
 
 def plan_values(plan: Plan) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from ulmfit.config.checks import check_files
 from ulmfit.config.files import digests, places, published_forms
 from ulmfit.config.manifest import manifest
 from ulmfit.config.plan import Plan
+from ulmfit.config.sources import Table, Trec
 from ulmfit.config.study import Preset, Registry, SourceFile, Study, Text
 from ulmfit.config.validation import check
 from ulmfit.errors import UserError
-from ulmfit.studies import load_registry, plan_of, plan_values
+from ulmfit.studies import check_published_files, load_registry, plan_of, plan_values
 
 CONFIG = Path(__file__).parents[2] / "config"
 GOOD = {"name": "trec/a.label", "bytes": 3, "sha256": "0" * 64}
@@ -103,3 +104,71 @@ def test_every_registered_text_has_the_files_of_its_source(kind):
         if entry.files:
             assert entry.citation, name
             assert entry.licence, name
+
+
+def table(**values):
+    base = {"source": "table", "files": {"train": {"path": "my/a.csv"}}}
+    return check(Text, base | values, "datasets.yaml: tickets")
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"train": "a.csv", "dev": "b.csv"}, "unknown file 'dev'; known: test, train, unlabelled"),
+        ({"train": "my/{x}.csv"}, "path 'my/{x}.csv': Snakemake takes braces for a wildcard"),
+    ],
+)
+def test_own_files_that_no_job_could_read_are_refused(files, message):
+    with pytest.raises(UserError, match=re.escape("datasets.yaml: tickets.files")):
+        check_files("tickets", table(files=files))
+    with pytest.raises(UserError, match=re.escape(message)):
+        check_files("tickets", table(files=files))
+
+
+def test_a_plain_string_is_the_path_of_an_own_file(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    entry = table(files={"train": "my/a.csv", "test": "~/b.csv"})
+    check_files("tickets", entry)
+    wanted = {"train": "my/a.csv", "test": "/home/anna/b.csv"}
+    assert places("tickets", entry) == wanted
+    assert json.loads(digests(entry, str)) == {key: [path] for key, path in wanted.items()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (Table, {"text": "body"}, "here: text: a list: write [body]"),
+        (Table, {"encoding": "utf9"}, "here: encoding 'utf9': unknown, or no superset of ASCII"),
+        (Trec, {"encoding": "utf-16"}, "here: encoding 'utf-16': unknown, or no superset"),
+        (Text, {"source": "table", "files": {"train": {"pth": "a"}}}, "here: files.train.pth: unk"),
+    ],
+)
+def test_everyday_mistakes_are_one_line_that_says_what_to_write(kind, values, message):
+    with pytest.raises(UserError) as caught:
+        check(kind, values, "here")
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_cannot_be_had_are_named_before_any_job(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"^study demo: trec/b\.label, trec/a\.label: published at"):
+        check_published_files(plan(train=GOOD))
+    with pytest.raises(UserError, match=r"data_mirror: nowhere: no such folder"):
+        check_published_files(plan("nowhere", train=GOOD))
+    (tmp_path / "mirror/trec").mkdir(parents=True)
+    (tmp_path / "mirror/trec/b.label").touch()
+    with pytest.raises(UserError, match=r"demo: trec/a\.label: .* not in data_mirror mirror: name"):
+        check_published_files(plan("mirror", train=GOOD))
+    # A URL, an alternative in the mirror, a file of one's own, what was fetched or read before.
+    check_published_files(plan("mirror", train=GOOD | {"urls": ["https://example.org/a"]}))
+    check_published_files(plan("mirror", train=[GOOD, OTHER]))
+    check_published_files(plan("mirror", train="my/a.label"))
+    fetched = tmp_path / "resources/trec/a.label"
+    fetched.parent.mkdir(parents=True)
+    fetched.touch()
+    check_published_files(plan("mirror", train=GOOD))
+    read = tmp_path / "results/demo/data/trec/documents.parquet"
+    read.parent.mkdir(parents=True)
+    read.touch()
+    check_published_files(plan(train=GOOD))

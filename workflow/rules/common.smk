@@ -19,7 +19,7 @@ from ulmfit.config.manifest import language_models
 from ulmfit.config.recipes import compute_threads
 from ulmfit.errors import UserError
 from ulmfit.store.files import canonical_json, folder_state
-from ulmfit.studies import load_plan, plan_values
+from ulmfit.studies import check_published_files, load_plan, plan_values
 from ulmfit.gpus import gpus_to_request
 
 # A study given with --configfile replaces the built-in one; two studies are never merged.
@@ -32,6 +32,9 @@ try:
     PLAN = load_plan(
         dict(config), SOURCE_FOLDER / "config", str(workflow.configfiles[-1])
     )
+    # Files are fetched by the main process alone: a cluster's nodes may see no mirror.
+    if workflow.is_main_process:
+        check_published_files(PLAN)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 

@@ -8,7 +8,14 @@ from pathlib import PurePosixPath
 
 from ulmfit.config import paths
 from ulmfit.config.recipes import from_json
-from ulmfit.config.sources import SOURCE_FILES, SOURCE_OPTIONS, Folds, has_labels
+from ulmfit.config.sources import (
+    ANY_FILES,
+    OPTIONAL_FILES,
+    SOURCE_FILES,
+    SOURCE_OPTIONS,
+    Folds,
+    has_labels,
+)
 from ulmfit.config.study import RECIPE_TYPES, STAGES, Preset, SourceFile, Study, Text
 from ulmfit.config.validation import check_name
 from ulmfit.errors import UserError
@@ -122,7 +129,10 @@ def check_files(name: str, text: Text) -> None:
     for key in SOURCE_FILES.get(text.source, ()):
         if key not in text.files:
             raise UserError(f"{where}: source {text.source!r} needs a file {key!r}")
+    known = (*SOURCE_FILES.get(text.source, ()), *OPTIONAL_FILES.get(text.source, ()))
     for key in text.files:
+        if text.source not in ANY_FILES:
+            check_name(key, known, where, "file")
         versions = text.versions(key)
         if not versions:
             raise UserError(f"{where}.{key}: no file in the list")
@@ -138,6 +148,10 @@ def _check_file(where: str, file: SourceFile, alone: bool) -> None:
     if file.path:
         if not alone or file != SourceFile(path=file.path):
             raise UserError(f"{where}: a file with a `path` has no other key and no alternative")
+        if set("{}") & set(file.path):
+            raise UserError(
+                f"{where}: path {file.path!r}: Snakemake takes braces for a wildcard: rename it"
+            )
         return
     name = PurePosixPath(file.name)
     if not re.fullmatch(paths.FILE_NAME, name.name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
@@ -14,7 +15,7 @@ from ulmfit.store.files import canonical_json
 def places(name: str, text: Text) -> dict[str, str]:
     """Where the source of the text called ``name`` reads each file, from the working folder."""
     return {
-        key: text.versions(key)[0].path
+        key: os.path.expanduser(text.versions(key)[0].path)
         or paths.FETCHED.format(text=name, file=_local_name(text, key))
         for key in text.files
     }
@@ -34,7 +35,9 @@ def digests(text: Text, state: Callable[[str], str]) -> str:
     return canonical_json(
         {
             key: [
-                file.sha256 or file.md5 or (state(file.path) if file.path else "")
+                file.sha256
+                or file.md5
+                or (state(os.path.expanduser(file.path)) if file.path else "")
                 for file in text.versions(key)
             ]
             for key in text.files

@@ -13,6 +13,16 @@ from ulmfit.config.recipes import key
 from ulmfit.errors import UserError
 
 
+def check_encoding(encoding: str) -> None:
+    """Raise UserError unless an encoding is known and has the line ends of ASCII."""
+    try:
+        usable = "\n".encode(encoding) == b"\n"
+    except LookupError:
+        usable = False
+    if not usable:
+        raise UserError(f"encoding {encoding!r}: unknown, or no superset of ASCII: use utf-8")
+
+
 @dataclass(frozen=True)
 class DocstringSections:
     """Labelled paragraphs: which section of a numpydoc docstring is each from?"""
@@ -72,12 +82,20 @@ class Trec:
     labels: Literal["coarse", "fine"] = key("coarse", "Six classes, or about fifty.")
     encoding: str = key("latin-1", "Encoding of the files.")
 
+    def __post_init__(self) -> None:
+        """Raise UserError unless the encoding can be read."""
+        check_encoding(self.encoding)
+
 
 @dataclass(frozen=True)
 class Imdb:
     """Film reviews in the folders of `aclImdb`. Files: `archive`. A film is a group."""
 
     encoding: str = key("utf-8", "Encoding of the reviews.")
+
+    def __post_init__(self) -> None:
+        """Raise UserError unless the encoding can be read."""
+        check_encoding(self.encoding)
 
 
 @dataclass(frozen=True)
@@ -88,6 +106,10 @@ class ZhangCsv:
     """
 
     encoding: str = key("utf-8", "Encoding of the files.")
+
+    def __post_init__(self) -> None:
+        """Raise UserError unless the encoding can be read."""
+        check_encoding(self.encoding)
 
 
 @dataclass(frozen=True)
@@ -122,6 +144,10 @@ class Table:
     )
     encoding: str = key("utf-8", "Encoding of CSV, TSV and JSONL.")
 
+    def __post_init__(self) -> None:
+        """Raise UserError unless the encoding can be read."""
+        check_encoding(self.encoding)
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -133,6 +159,10 @@ class Folder:
 
     labelled: bool = key(True, "Folders name the classes; false = a corpus, in any layout.")
     encoding: str = key("utf-8", "Encoding of the files.")
+
+    def __post_init__(self) -> None:
+        """Raise UserError unless the encoding can be read."""
+        check_encoding(self.encoding)
 
 
 SOURCE_OPTIONS: dict[str, type] = {
@@ -156,6 +186,12 @@ SOURCE_FILES: dict[str, tuple[str, ...]] = {
     "folder": ("folder",),
 }
 """Keys that a source needs among the files of its text."""
+
+OPTIONAL_FILES: dict[str, tuple[str, ...]] = {"table": ("test", "unlabelled")}
+"""Keys that a source knows beside those that it needs."""
+
+ANY_FILES = ("wiki-shards",)
+"""Sources that read files of any keys."""
 
 WITHOUT_LABELS = ("docstrings-prose", "wikitext", "wiki-shards")
 """Sources whose text is a corpus, whatever their options."""

@@ -43,8 +43,9 @@ class Text:
     options: Override = field(
         default_factory=dict, metadata={"description": "Options of the source."}
     )
-    files: dict[str, SourceFile | tuple[SourceFile, ...]] = field(
-        default_factory=dict, metadata={"description": "Files that the source reads."}
+    files: dict[str, str | SourceFile | tuple[SourceFile, ...]] = field(
+        default_factory=dict,
+        metadata={"description": "Files that the source reads; a plain string is a `path`."},
     )
     folds: Override = field(
         default_factory=dict, metadata={"description": "Sizes of the folds, in documents."}
@@ -53,6 +54,8 @@ class Text:
     def versions(self, name: str) -> tuple[SourceFile, ...]:
         """Published forms of a file, in the order to try."""
         files = self.files[name]
+        if isinstance(files, str):
+            return (SourceFile(path=files),)
         return files if isinstance(files, tuple) else (files,)
 
 

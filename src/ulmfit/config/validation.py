@@ -30,8 +30,13 @@ def check(kind: type[Model], values: Any, where: str) -> Model:
     except ValidationError as error:
         # An unknown key comes first: it is often why another one is missing.
         found = sorted(error.errors(), key=lambda item: not _is_unknown_key(item))
-        lines = [_explain(kind, values, item, where) for item in found]
-        # A union reports every member that did not fit; the first line of each place is enough.
+        # A union reports every member that did not fit: the one that fits best failed deepest.
+        places = [_place(values, item) for item in found]
+        lines = [
+            _explain(kind, values, item, where)
+            for item, place in zip(found, places, strict=True)
+            if not any(other[: len(place)] == place != other for other in places)
+        ]
         raise UserError("\n".join(dict.fromkeys(lines))) from None
     except UserError as error:
         # Keys that are right one by one and wrong together are refused by the recipe itself.
@@ -74,6 +79,12 @@ def _dataclasses_in(kind: Any) -> list[Any]:
     return found
 
 
+def _place(values: Any, item: Any) -> tuple[Any, ...]:
+    """Keys that lead to a mistake, a missing key included."""
+    keys = tuple(part for part in item["loc"] if _leads_into(values, item["loc"], part))
+    return (*keys, item["loc"][-1]) if item["type"].startswith("missing") else keys
+
+
 def _explain(kind: Any, values: Any, item: Any, where: str) -> str:
     keys = [part for part in item["loc"] if _leads_into(values, item["loc"], part)]
     place = f"{where}: {'.'.join(map(str, keys))}" if keys else where
@@ -82,6 +93,8 @@ def _explain(kind: Any, values: Any, item: Any, where: str) -> str:
         return f"{place}: unknown key {item['loc'][-1]!r}; {_nearest(str(item['loc'][-1]), known)}"
     if item["type"] in {"missing", "missing_argument"}:
         return f"{place}: key {item['loc'][-1]!r} is missing"
+    if item["type"] == "tuple_type" and isinstance(item["input"], str | int | float):
+        return f"{place}: a list: write [{item['input']}]"
     message = item["msg"][0].lower() + item["msg"][1:]
     return f"{place}: {message}, not {item['input']!r}"
 

@@ -29,19 +29,8 @@ def decode(content: bytes, encoding: str, where: str) -> str:
         ) from error
 
 
-def check_encoding(encoding: str) -> None:
-    """Raise UserError unless an encoding is known and has the line ends of ASCII."""
-    try:
-        usable = "\n".encode(encoding) == b"\n"
-    except LookupError:
-        usable = False
-    if not usable:
-        raise UserError(f"encoding {encoding!r}: unknown, or no superset of ASCII: use utf-8")
-
-
 def lines(stream: BinaryIO, encoding: str, where: str) -> Iterator[str]:
     """Lines of a stream, line ends (LF, CR LF or CR) kept."""
-    check_encoding(encoding)
     for number, content in enumerate(stream, start=1):
         line = decode(content, encoding, f"{where}, line {number}")
         if "\r" in line:

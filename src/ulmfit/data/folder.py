@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ulmfit.config.sources import Folder
-from ulmfit.data.decoding import check_encoding, decode
+from ulmfit.data.decoding import decode
 from ulmfit.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ def documents(options: Folder, files: Mapping[str, Path]) -> tuple[pd.DataFrame,
     """
     import pandas as pd
 
-    check_encoding(options.encoding)
     root = files["folder"]
     found = sorted(_files(root), key=str)
     if not found:

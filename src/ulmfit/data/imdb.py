@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ulmfit.config.sources import Imdb
 from ulmfit.data.archives import members
-from ulmfit.data.decoding import check_encoding, decode
+from ulmfit.data.decoding import decode
 from ulmfit.errors import UserError
 from ulmfit.store.progress import progress
 
@@ -26,7 +26,6 @@ def documents(options: Imdb, files: Mapping[str, Path]) -> tuple[pd.DataFrame, d
     """Reviews by split, class and number; the group is the film, where the archive names it."""
     import pandas as pd
 
-    check_encoding(options.encoding)
     path = files["archive"]
     reviews: list[tuple[str, str, int, str]] = []
     films: dict[tuple[str, str], list[str | None]] = {}
