@@ -85,6 +85,13 @@ def _tokens(options: argparse.Namespace) -> None:
     )
 
 
+def _show(options: argparse.Namespace) -> None:
+    from ulmfit.text.display import show
+
+    for line in show(options.tokens, options.document):
+        print(line)
+
+
 def _language_model(options: argparse.Namespace) -> None:
     from ulmfit.train.language_model import train_language_model
 
@@ -260,6 +267,10 @@ def _parser() -> argparse.ArgumentParser:
     _optional_paths(add, "vocabulary", help="keep this vocabulary of words; left out: make one")
     _n_text(add, "text that the vocabulary of words is made of")
     _threads(add)
+
+    add = stage("show", _show, "Print the tokens of documents, and the text they stand for.")
+    add.add_argument("--tokens", type=Path, required=True, metavar="FOLDER", help="token folder")
+    add.add_argument("--document", nargs="+", required=True, metavar="ID", help="their names")
 
     for name, summary in (
         ("pretrain", "Pretrain a language model on a corpus."),

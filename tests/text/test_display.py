@@ -1,6 +1,10 @@
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ulmfit.cli import main
+from ulmfit.store.tokens import TokenStore, write_tokens
 from ulmfit.text import display
 from ulmfit.text.rule_sets import RULE_SETS, apply_rules
 
@@ -76,3 +80,42 @@ def test_the_marks_of_fastai_v1_are_those_of_v2():
 )
 def test_decode_takes_any_tokens(tokens):
     assert isinstance(decode(tokens), str)
+
+
+@pytest.fixture
+def folder(tmp_path, request):
+    """Two documents, the first of words and the second of pieces."""
+    vocabulary = ("xxunk", "xxpad", "xxmaj", "good", "▁xxmaj", "▁go", "od")
+    store = TokenStore(
+        ids=np.array([2, 3, 0, 4, 5, 6], np.uint8),
+        offsets=np.array([0, 3, 6]),
+        document=np.array(["train-1", "test-1"]),
+        fold=np.array(["fit", "test"]),
+        label=np.array([1, -1], np.int16),
+        rank=np.array([0, -1], np.int32),
+        vocabulary=vocabulary,
+        classes=("neg", "pos"),
+    )
+    write_tokens(tmp_path, store, {"tokenizer": {"kind": request.param, "rules": "fastai-v2"}})
+    return tmp_path
+
+
+@pytest.mark.parametrize("folder", ["word"], indirect=True)
+def test_a_document_is_shown_by_its_name(folder, capsys):
+    assert main(["show", "--tokens", str(folder), "--document", "train-1"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "train-1 (fit, pos), 3 tokens",
+        "xxmaj good xxunk",
+        "Good xxunk",
+    ]
+    assert main(["show", "--tokens", str(folder), "--document", "absent"]) == 1
+    assert "no document 'absent': their names are the column `id`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folder", ["subword"], indirect=True)
+def test_pieces_are_shown_as_words(folder):
+    assert list(display.show(folder, ["test-1"])) == [
+        "test-1 (test, no label), 3 tokens",
+        "▁xxmaj ▁go od",
+        "Good",
+    ]

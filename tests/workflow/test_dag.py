@@ -225,6 +225,7 @@ def test_a_table_of_the_test_fold_waits_for_the_whole_study(tmp_path):
 def test_fetched_files_are_shared_by_studies_and_the_mirror_enters_no_job(trec6, tmp_path):
     study = yaml.safe_load((CONFIG / "studies/trec6.yaml").read_text())
     other = write_study(tmp_path, study | {"study": "other"})
+    (tmp_path / "elsewhere").mkdir()
     mirrored = ("--configfile", other, "--config", "data_mirror=elsewhere")
     for name in (
         "trec6/train_5500.label",
@@ -241,6 +242,24 @@ def test_fetched_files_are_shared_by_studies_and_the_mirror_enters_no_job(trec6,
     commands = [line for line in done.stdout.splitlines() if "python -m ulmfit" in line]
     assert commands
     assert not any("elsewhere" in line for line in commands)
+
+
+def test_files_that_no_mirror_has_stop_before_the_graph(tmp_path):
+    study = ("--configfile", CONFIG / "studies/wikipedia-sample.yaml")
+    for mirror, message in (
+        (None, "study wikipedia-sample: "),
+        ("nowhere", "data_mirror: nowhere: no such folder"),
+    ):
+        done = snakemake(
+            tmp_path,
+            "--dry-run",
+            *study,
+            *(["--config", f"data_mirror={mirror}"] if mirror else []),
+        )
+        output = done.stdout + done.stderr
+        assert done.returncode != 0
+        assert message in output
+        assert "Traceback" not in output
 
 
 def test_the_study_of_the_paper_shares_its_stages_among_six_datasets(tmp_path):

@@ -100,7 +100,7 @@ rule leakage:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing_with_input(2000, 10),
         runtime=growing(60),
     params:
         code=CODE_VERSIONS["leakage"],

@@ -43,7 +43,7 @@ rule tokens:
     # As many processes, where there is text for them; the bytes do not depend on it.
     threads: 4
     resources:
-        mem_mb=growing(4000),
+        mem_mb=growing_with_input(2000, 5),
         runtime=growing(240),
     params:
         n_text=vocabulary_text,

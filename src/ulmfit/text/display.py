@@ -2,11 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import numpy as np
+
+from ulmfit.errors import UserError
+from ulmfit.store.files import read_json
+from ulmfit.store.tokens import read_tokens
+from ulmfit.text.rule_sets import rule_set
 from ulmfit.text.rules import SPACE, Marks
 
 _LONGEST = 100_000
+
+
+def show(folder: Path, documents: Sequence[str]) -> Iterator[str]:
+    """Name, fold and class, tokens, and readable text of some documents of a token folder.
+
+    Raises UserError for a document that is not there.
+    """
+    store = read_tokens(folder)
+    facts = read_json(folder / "tokens.json")["tokenizer"]
+    readable = decode if facts["kind"] == "word" else decode_pieces
+    marks = rule_set(facts["rules"]).marks
+    for name in documents:
+        found = np.flatnonzero(store.document == name)
+        if not len(found):
+            raise UserError(
+                f"{folder}: no document {name!r}: their names are the column `id` of "
+                f"documents.parquet, such as {str(store.document[0])!r}"
+            )
+        index = int(found[0])
+        tokens = [store.vocabulary[i] for i in store.read(index, "fwd")]
+        label = store.classes[store.label[index]] if store.label[index] >= 0 else "no label"
+        yield f"{name} ({store.fold[index]}, {label}), {len(tokens)} tokens"
+        yield " ".join(tokens)
+        yield readable(tokens, marks)
 
 
 def decode(tokens: Sequence[str], marks: Marks) -> str:
