@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Read = Callable[[Any, Mapping[str, Path]], tuple["pd.DataFrame", dict[str, Any]]]
-"""From validated options and files to a documents table and the facts only the source knows."""
+"""From validated options and files to a documents table and the facts only the source knows.
+
+The table may have the column ``documents.PLACE``, for messages.
+"""
 
 SOURCES: dict[str, Read] = {
     "docstrings-sections": lambda options, _: sections.documents(options),
@@ -72,6 +75,7 @@ def make_documents(
     options: Any = from_json(SOURCE_OPTIONS[source], options_json)
     table, facts = SOURCES[source](options, files)
     documents.check(table)
+    table = table.drop(columns=documents.PLACE, errors="ignore")
     write_table(output, table)
     if files and "files" not in facts:
         facts["files"] = {
