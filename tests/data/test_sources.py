@@ -13,29 +13,11 @@ import pandas as pd
 import pytest
 
 from ulmfit.config.recipes import to_dict
-from ulmfit.config.sources import SOURCE_OPTIONS, Folds
+from ulmfit.config.sources import Folds
 from ulmfit.data.stages import make_documents, make_folds
 from ulmfit.errors import UserError
 from ulmfit.store.files import read_json
-from ulmfit.store.tables import DOCUMENT_COLUMNS, read_table
-
-
-@pytest.fixture
-def read(tmp_path):
-    """Documents of a source, from the content of its files by name: ``key.suffix``."""
-
-    def documents(source, contents, **options):
-        files = {}
-        for name, content in contents.items():
-            files[name.split(".")[0]] = tmp_path / name
-            content = content.encode() if isinstance(content, str) else content
-            (tmp_path / name).write_bytes(content)
-        values = json.dumps(to_dict(SOURCE_OPTIONS[source](**options)))
-        output = tmp_path / "documents.parquet"
-        make_documents(source, values, files, output, tmp_path / "source.json")
-        return read_table(output, DOCUMENT_COLUMNS)
-
-    return documents
+from ulmfit.store.tables import DOCUMENT_COLUMNS
 
 
 def rows(table: pd.DataFrame, *columns: str) -> list[tuple]:
