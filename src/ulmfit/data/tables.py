@@ -42,7 +42,7 @@ def _part(options: Table, split: str, path: Path) -> pd.DataFrame:
 
     rows, places = _read(path, options)
 
-    def column(option: str, name: str, whole: bool = True) -> list[str | None]:
+    def column(option: str, name: str, whole: bool = True) -> pd.Series[str]:
         if name not in rows:
             known = ", ".join(map(str, rows))
             raise UserError(f"{path}: no column {name!r}; it has {known}: mend option `{option}`")
@@ -53,29 +53,27 @@ def _part(options: Table, split: str, path: Path) -> pd.DataFrame:
                 found.append(_text(value, whole) or None)
             except ValueError as error:
                 raise UserError(f"{place}, column {name!r}: {error}: mend the row") from error
-        return found
+        return pd.Series(found)
 
-    nothing = [None] * len(rows)
-    labels: list[str | None] | list[None] = nothing
+    nothing = pd.Series([None] * len(rows), dtype=object)
+    numbers = pd.Series([f"{split}-{n}" for n in range(1, len(rows) + 1)], dtype=object)
+    labels = nothing
     if options.label is not None and split != "unlabelled":
-        labels = [label and (label.strip() or None) for label in column("label", options.label)]
+        labels = column("label", options.label).str.strip().replace("", None)
     table = pd.DataFrame(
         {
-            "id": column("id", options.id)
-            if options.id
-            else [f"{split}-{n}" for n in range(1, len(rows) + 1)],
+            "id": column("id", options.id) if options.id else numbers,
             "split": column("split", options.split) if options.split else split,
             "label": labels,
             "group": column("group", options.group) if options.group else nothing,
-        },
-        dtype=object,
+        }
     )
     # A label there, such as "unknown", would be a class of its own.
     table.loc[table["split"] == "unlabelled", "label"] = None
     fields = options.text
     for number, name in enumerate(fields, start=1):
         field = "text" if len(fields) == 1 else f"text_{number}"
-        table[field] = pd.Series(column("text", name, whole=False), dtype=object)
+        table[field] = column("text", name, whole=False)
     table[PLACE] = pd.Series(places, dtype=object)
     return table
 
