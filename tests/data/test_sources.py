@@ -102,6 +102,22 @@ def test_imdb_reads_splits_classes_and_films(read):
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("1_3", " ", r"without text; the first is .*train/neg/1_3\.txt, id 'train-neg-1': fill"),
+        (
+            "0_4",
+            "x",
+            r"is .*neg/0_4\.txt, id 'train-neg-0', after .*neg/0_1\.txt, id 'train-neg-0'",
+        ),
+    ],
+)
+def test_wrong_reviews_are_named_by_their_member(read, name, text, message):
+    with pytest.raises(UserError, match=message):
+        read("imdb", {"archive.tar.gz": tar(REVIEWS | {f"aclImdb/train/neg/{name}.txt": text})})
+
+
 def test_an_archive_without_reviews_is_refused(read):
     with pytest.raises(UserError, match="not the IMDb archive"):
         read("imdb", {"archive.tar.gz": tar({"a.txt": "x"})})
