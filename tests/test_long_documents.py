@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ulmfit.config.recipes import Architecture, Classifier, Tokenizer, to_dict
+from ulmfit.config.recipes import Architecture, Classifier, Freezing, Tokenizer, to_dict
 from ulmfit.config.sources import Folds, Table
 from ulmfit.data.stages import make_documents, make_folds
 from ulmfit.store.files import canonical_json
@@ -33,7 +33,7 @@ RECIPE = Classifier(
     architecture=Architecture(embedding=32, hidden=64, layers=2),
     epochs=1,
     batch_size=4,
-    freezing="none",
+    freezing=Freezing(plan="none"),
     max_seq=140,
 )
 
