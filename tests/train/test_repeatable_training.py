@@ -63,7 +63,7 @@ COMPILER = {"torch._dynamo", "torch._inductor", "sympy"}
 def test_two_processes_make_the_same_bytes_without_importing_more_than_training_needs(
     tokens, tmp_path
 ):
-    """A whole variant: pretraining, fine-tuning with another vocabulary, classifier, predictions."""
+    """A whole variant: pretraining, fine-tuning, classifier, predictions of the test fold."""
     corpus = tmp_path / "corpus"
     words = ("xxunk", "xxpad", *(f"w{n}" for n in reversed(range(2, WORDS))))
     write_tokens(corpus, replace(planted_store(seed=1), vocabulary=words), {})
