@@ -9,6 +9,7 @@ import shutil
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -148,6 +149,14 @@ def test_parquet_values_that_are_no_text_are_refused_with_their_row(read, value)
     content = parquet(text=[value], label=["a"])
     with pytest.raises(UserError, match=r"train\.parquet, row 1, column 'text': \w+ in place of"):
         read("table", {"train.parquet": content})
+
+
+def test_two_columns_of_one_name_in_parquet_are_refused(read):
+    buffer = io.BytesIO()
+    columns = [pa.array(["a"])] * 3
+    pq.write_table(pa.Table.from_arrays(columns, names=["text", "text", "label"]), buffer)
+    with pytest.raises(UserError, match=r"train\.parquet.*(two columns|cannot be read)"):
+        read("table", {"train.parquet": buffer.getvalue()})
 
 
 @pytest.mark.parametrize("error", [pa.ArrowNotImplementedError, pa.ArrowKeyError, pa.ArrowInvalid])

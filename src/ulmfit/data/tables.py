@@ -146,10 +146,17 @@ def _parquet(path: Path) -> pd.DataFrame:
     import pyarrow
 
     try:
-        return pd.read_parquet(path)
+        rows = pd.read_parquet(path)
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path} cannot be read ({reason}): is it Parquet, and whole?") from error
+    _check_names(list(map(str, rows)), path)
+    return rows
+
+
+def _check_names(names: list[str], path: Path) -> None:
+    if len(set(names)) < len(names):
+        raise UserError(f"{path}: two columns have one name: {', '.join(names)}")
 
 
 def _delimited(
@@ -161,8 +168,7 @@ def _delimited(
     if not rows:
         raise UserError(f"{path}: empty: the first line names the columns")
     header = rows[0][1]
-    if len(set(header)) < len(header):
-        raise UserError(f"{path}: two columns have one name: {', '.join(header)}")
+    _check_names(header, path)
     for number, row in rows[1:]:
         if len(row) != len(header):
             # A quotation mark that opens a field swallows delimiters and lines.
