@@ -185,15 +185,28 @@ def test_every_stage_ends_with_the_best_weights_so_far_and_its_own_patience(
     assert same(load_weights(tmp_path / "model.safetensors")[0], validated[9])
 
 
-def test_without_reload_patience_counts_over_the_run_and_ends_it(tokens, tmp_path, monkeypatch):
-    weights = scripted(monkeypatch, [0.5, 0.3, 0.4, 0.4, 0.4, 0.1])
+def test_without_reload_patience_counts_in_the_last_stage_and_ends_it_alone(
+    tokens, tmp_path, monkeypatch
+):
+    errors = [0.5, 0.1, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.3, 0.2, 0.3, 0.3, 0.3, 0.0]
+    weights = scripted(monkeypatch, errors)
     freezing = Freezing(plan="chain-thaw", epochs=2)
     history, card = train(
         tokens, tmp_path, epochs=30, patience=3, early_stopping=True, freezing=freezing
     )
-    assert [row["stage"] for row in history] == ["head"] * 2 + ["embedding"] * 2 + ["lstm0"]
+    stages = [row["stage"] for row in history]
+    assert stages == [name for name in CHAIN[:4] for _ in range(2)] + ["all"] * 5
     assert card["weights_epoch"] == 2
     assert same(load_weights(tmp_path / "model.safetensors")[0], weights[2])
+
+
+def test_rising_errors_do_not_end_gradual_unfreezing_before_everything_is_unfrozen(
+    tokens, tmp_path, monkeypatch
+):
+    scripted(monkeypatch, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    history, card = train(tokens, tmp_path, epochs=9, patience=1, early_stopping=True)
+    assert [row["stage"] for row in history] == ["head", "+lstm1", "+lstm0", "all", "all"]
+    assert card["weights_epoch"] == 1
 
 
 def test_a_stage_that_ends_early_leaves_the_next_its_whole_schedule(tokens, tmp_path, monkeypatch):

@@ -223,7 +223,9 @@ class LanguageModel:
     early_stopping: bool = key(
         False, "Restore the weights of the epoch with the lowest validation loss."
     )
-    patience: int = key(0, "Epochs without improvement before training ends; 0 = never.", ge=0)
+    patience: int = key(
+        0, "Epochs without improvement before the last stage ends; 0 = never.", ge=0
+    )
     min_steps: int = key(
         1, "Fewest updates; all epochs are multiplied until they are reached.", ge=1
     )
@@ -280,7 +282,9 @@ class Classifier:
     early_stopping: bool = key(
         False, "Restore the weights of the epoch with the lowest error on the select fold."
     )
-    patience: int = key(0, "Epochs without improvement before training ends; 0 = never.", ge=0)
+    patience: int = key(
+        0, "Epochs without improvement before the last stage ends; 0 = never.", ge=0
+    )
     validate_every: int = key(1, "Epochs between two validations on the select fold.", ge=1)
     min_steps: int = key(
         1, "Fewest updates; all epochs are multiplied until they are reached.", ge=1
