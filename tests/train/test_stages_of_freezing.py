@@ -107,6 +107,20 @@ def test_chain_thaw_moves_one_group_at_a_time_by_its_rate_then_all(
             assert moved[group] == pytest.approx(expected, rel=1e-2)
 
 
+def test_a_stage_of_a_single_update_trains_at_its_peak_rate(tokens, tmp_path, first_updates):
+    train(
+        tokens,
+        tmp_path,
+        epochs=4,
+        batch_size=60,
+        optimizer=Optimizer(rates=RATES, clip=0.0, weight_decay=0.0),
+    )
+    assert [name for name, _, _ in first_updates] == ["head", "+lstm1", "+lstm0", "all"]
+    for (_, moved, _), lowest in zip(first_updates, (3, 2, 1, 0), strict=True):
+        for group, rate in list(zip(GROUPS, RATES, strict=True))[lowest:]:
+            assert moved[group] == pytest.approx(rate, rel=1e-2)
+
+
 def test_one_optimizer_over_the_run_keeps_its_moments_from_stage_to_stage(
     tokens, tmp_path, first_updates
 ):
