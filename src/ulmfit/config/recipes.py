@@ -209,7 +209,8 @@ class LanguageModel:
     bptt: int = key(70, "Time steps of truncated backpropagation.", ge=1)
     variable_bptt: bool = key(
         False,
-        "Time steps vary: first `bptt` + 25, then around `bptt`, at times around half of it.",
+        "Time steps vary around `bptt`, at times around half of it; without `rate_by_length` the "
+        "first of an epoch are `bptt` + 25 (2018).",
     )
     rate_by_length: bool = key(
         True, "The rate of an update is multiplied by its time steps over `bptt`."
