@@ -248,20 +248,45 @@ def test_a_stage_shorter_than_the_validation_interval_is_validated_for_its_reloa
 def test_batch_norms_of_a_frozen_head_go_on_counting_or_stand_still(
     tokens, tmp_path, monkeypatch, mode
 ):
-    means = []
+    means, affine, batch_means = [], [], []
     plain = _Training.train_epoch
 
     def watched(self, losses):
+        norm = self.model.head[0]
+        seen = []
+        hook = norm.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
         row = plain(self, losses)
-        means.append(self.model.head[0].running_mean.clone())
+        hook.remove()
+        means.append(norm.running_mean.clone())
+        affine.append(torch.stack([norm.weight, norm.bias]).detach().clone())
+        centred = (seen[0] - norm.bias) / norm.weight
+        batch_means.append(centred.mean(0).abs().max().item())
         return row
 
     monkeypatch.setattr(_Training, "train_epoch", watched)
     freezing = Freezing(plan="chain-thaw", frozen_batch_norm=mode)
-    train(tokens, tmp_path, epochs=5, freezing=freezing)
-    still = [torch.equal(one, other) for one, other in pairwise(means)]
+    train(tokens, tmp_path, epochs=5, optimizer=Optimizer(lr=1e-4), freezing=freezing)
     frozen = mode == "eval"
-    assert still == [frozen, frozen, frozen, False]  # embedding, lstm0, lstm1, all
+
+    def still(values):
+        return [torch.equal(one, other) for one, other in pairwise(values)]
+
+    # Stages: head, embedding, lstm0, lstm1, all.
+    assert still(means) == [frozen, frozen, frozen, False]
+    assert [mean > 0.01 for mean in batch_means] == [False, frozen, frozen, frozen, False]
+    # fastai v1's train_bn would train weight and bias; here they are frozen with the head.
+    assert still(affine) == [True, True, True, False]
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_validations_further_apart_than_the_epochs_leave_the_last_epochs_alone(
+    tokens, tmp_path, early_stopping
+):
+    history, card = train(
+        tokens, tmp_path, epochs=5, validate_every=9, patience=1, early_stopping=early_stopping
+    )
+    assert [bool(row["select_error"]) for row in history] == [False] * 4 + [True]
+    assert card["weights_epoch"] == 5
 
 
 def test_features_of_a_frozen_encoder_are_computed_once(tokens, tmp_path, monkeypatch):

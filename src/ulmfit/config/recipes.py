@@ -118,7 +118,10 @@ class Freezing:
         "epochs of its own brought no improvement.",
     )
     frozen_batch_norm: Literal["train", "eval"] = key(
-        "train", "Mode of the batch norms of a frozen head (2018: `eval`)."
+        "train",
+        "Batch norms of a frozen head normalise by the batch while their running statistics move "
+        "on, or (2018: `eval`) by the running ones, which stand still; their weights and biases "
+        "are frozen in both (fastai v1 trains them).",
     )
 
     def __post_init__(self) -> None:
@@ -286,7 +289,12 @@ class Classifier:
     patience: int = key(
         0, "Epochs without improvement before the last stage ends; 0 = never.", ge=0
     )
-    validate_every: int = key(1, "Epochs between two validations on the select fold.", ge=1)
+    validate_every: int = key(
+        1,
+        "Epochs between two validations on the select fold, which the last epoch always has: from "
+        "`epochs` on it is the only one, and `early_stopping` has nothing to choose from.",
+        ge=1,
+    )
     min_steps: int = key(
         1, "Fewest updates; all epochs are multiplied until they are reached.", ge=1
     )
