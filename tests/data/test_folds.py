@@ -66,6 +66,20 @@ def test_groups_stay_on_one_side_and_folds_have_their_sizes(table, seed, balance
 
 
 @settings(max_examples=40, deadline=None)
+@given(grouped(), st.integers(0, 5), st.booleans())
+def test_folds_are_disjoint_and_the_same_again(table, seed, balanced):
+    classes = table["label"].nunique()
+    options = Folds(select=2 * classes, report=4 * classes, balanced=balanced, **PLAIN)
+    division = folds.divide(table, options, seed)
+    assert division["id"].is_unique
+    assert set(division["id"]) <= set(table["id"])
+    assert set(division["fold"]) <= {"fit", "select", "report", "unlabelled"}
+    ranks = division.loc[division["fold"] == "fit", "rank"]
+    assert sorted(ranks) == list(range(len(ranks)))
+    pd.testing.assert_frame_equal(division, folds.divide(table.copy(), options, seed))
+
+
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(0, 9))
 def test_ranks_are_nested_and_balanced_for_every_size(labels, seed):
     label = np.array(labels)
