@@ -4,17 +4,19 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from planted import classifier_recipe, language_model_recipe
+from planted import WORDS, classifier_recipe, language_model_recipe, planted_store
 
-from ulmfit.config.recipes import Architecture, Classifier, Dropouts
+from ulmfit.config.recipes import Architecture, Classifier, Dropouts, Freezing
 from ulmfit.errors import UserError
 from ulmfit.model.classifier import PoolingClassifier
 from ulmfit.model.language_model import LanguageModel
 from ulmfit.model.sampled_softmax import Sampler
+from ulmfit.store.tokens import write_tokens
 from ulmfit.train.device import choose, compute
 
 PROGRAM = """
@@ -22,17 +24,25 @@ import sys
 from pathlib import Path
 from ulmfit.train.classifier import train_classifier
 from ulmfit.train.language_model import train_language_model
-tokens, folder, lm, clf, *seeds = sys.argv[1:]
+from ulmfit.train.predict import predict
+corpus, tokens, folder, lm, ft, clf, *seeds = sys.argv[1:]
 for seed in seeds:
     path = Path(folder, seed)
-    train_language_model(lm, Path(tokens), None, "fwd", int(seed), path / "lm/model.safetensors",
+    train_language_model(lm, Path(corpus), None, "fwd", int(seed), path / "lm/model.safetensors",
                          path / "lm/history.csv", "pretrain", device="cpu")
-    train_classifier(clf, Path(tokens), path / "lm/model.safetensors", "fwd", 60, int(seed),
+    train_language_model(ft, Path(tokens), path / "lm/model.safetensors", "fwd", int(seed),
+                         path / "ft/model.safetensors", path / "ft/history.csv", "finetune",
+                         device="cpu")
+    train_classifier(clf, Path(tokens), path / "ft/model.safetensors", "fwd", 60, int(seed),
                      path / "clf/model.safetensors", path / "clf/history.csv",
                      path / "clf/probabilities.npz", device="cpu")
+    predict(path / "clf/model.safetensors", Path(tokens), "test", path / "clf/test.npz", "cpu")
 print(*sys.modules)
 """
-FILES = ("lm/model.safetensors", "clf/model.safetensors", "clf/probabilities.npz")
+FILES = (
+    *(f"{stage}/model.safetensors" for stage in ("lm", "ft", "clf")),
+    *("clf/probabilities.npz", "clf/test.npz"),
+)
 
 
 def run_python(*arguments: str) -> str:
@@ -53,10 +63,19 @@ COMPILER = {"torch._dynamo", "torch._inductor", "sympy"}
 def test_two_processes_make_the_same_bytes_without_importing_more_than_training_needs(
     tokens, tmp_path
 ):
-    recipes = language_model_recipe(epochs=1), classifier_recipe(epochs=4, early_stopping=True)
+    """A whole variant: pretraining, fine-tuning, classifier, predictions of the test fold."""
+    corpus = tmp_path / "corpus"
+    words = ("xxunk", "xxpad", *(f"w{n}" for n in reversed(range(2, WORDS))))
+    write_tokens(corpus, replace(planted_store(seed=1), vocabulary=words), {})
+    recipes = (
+        language_model_recipe(epochs=1, softmax="sampled", negatives=10),
+        language_model_recipe(variable_bptt=True, freezing=Freezing(depth=1)),
+        classifier_recipe(epochs=4, early_stopping=True),
+    )
+    folders = (str(corpus), str(tokens))
     digests = {}
     for process, seeds in (("first", "1"), ("second", "12")):
-        loaded = run_python(PROGRAM, str(tokens), str(tmp_path / process), *recipes, *seeds)
+        loaded = run_python(PROGRAM, *folders, str(tmp_path / process), *recipes, *seeds)
         assert not (HEAVY | COMPILER) & set(loaded.split())
         for seed in seeds:
             files = [(tmp_path / process / seed / name).read_bytes() for name in FILES]
