@@ -17,7 +17,9 @@ from ulmfit.data.leakage import EVALUATED, TRAINED_ON, make_leakage
 from ulmfit.data.normal_form import normal_form
 from ulmfit.errors import UserError
 from ulmfit.store import tables
-from ulmfit.store.tables import DUPLICATE_COLUMNS, read_table, write_table
+from ulmfit.store.tables import read_table, write_table
+
+COLUMNS = ("id", "fold", "duplicate_in_fit", "duplicate_in_unlabelled", "in_corpus")
 
 FILM = "this is a film that nobody should ever have to see"
 FORMS = {"exact": str, "normalised": normal_form}
@@ -46,7 +48,7 @@ def count(folder: Path, table: pd.DataFrame, corpus: list[str]):
     files = write(folder, table, corpus)
     made = folder / "leakage.json", folder / "duplicates.parquet"
     make_leakage(files["documents"], files["folds"], files["corpus"], *made)
-    return json.loads(made[0].read_text()), read_table(made[1], DUPLICATE_COLUMNS)
+    return json.loads(made[0].read_text()), read_table(made[1], COLUMNS)
 
 
 def by_definition(table: pd.DataFrame, corpus: list[str], form) -> dict:
@@ -151,7 +153,7 @@ def planted() -> pd.DataFrame:
 def test_planted_duplicates_are_flagged_document_by_document(planted, tmp_path):
     counts, duplicates = count(tmp_path, planted, [f"Somebody wrote: {FILM.upper()}, and left."])
     flags = duplicates.set_index("id")
-    assert flags.columns.tolist() == [*DUPLICATE_COLUMNS[1:]]
+    assert flags.columns.tolist() == [*COLUMNS[1:]]
     assert flags.index[flags["duplicate_in_fit"]].tolist() == ["d3"]
     assert flags.index[flags["duplicate_in_unlabelled"]].tolist() == ["d2", "d4"]
     assert flags.index[flags["in_corpus"]].tolist() == ["d5"]

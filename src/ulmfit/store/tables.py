@@ -22,8 +22,6 @@ DOCUMENT_COLUMNS = ("id", "split", "label", "group")
 FOLD_COLUMNS = ("id", "fold", "rank")
 PREDICTION_COLUMNS = ("document", "fold", "label")
 """Then ``p_<class>`` for each class, in the order of the classes."""
-DUPLICATE_COLUMNS = ("id", "fold", "duplicate_in_fit", "duplicate_in_unlabelled", "in_corpus")
-"""Documents of the folds select, report and test; the last three are true or false."""
 
 BATCH = 256
 """Rows that are read at a time where a table may be larger than the memory."""
