@@ -8,6 +8,7 @@ exit status 1; exit status 2 is a wrong command line.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -29,8 +30,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fetch(options: argparse.Namespace) -> None:
-    import json
-
     from ulmfit.config.study import SourceFile
     from ulmfit.data.fetch import fetch
 
@@ -39,8 +38,6 @@ def _fetch(options: argparse.Namespace) -> None:
 
 
 def _documents(options: argparse.Namespace) -> None:
-    import json
-
     from ulmfit.data.stages import make_documents
 
     files = {key: Path(path) for key, path in json.loads(options.files).items()}
@@ -95,8 +92,7 @@ def _tokens(options: argparse.Namespace) -> None:
 def _show(options: argparse.Namespace) -> None:
     from ulmfit.text.display import show
 
-    for line in show(options.tokens, options.document):
-        print(line)
+    print(*show(options.tokens, options.document), sep="\n")
 
 
 def _language_model(options: argparse.Namespace) -> None:
@@ -175,8 +171,6 @@ def _ledger(options: argparse.Namespace) -> Path | None:
 
 
 def _manifest(options: argparse.Namespace) -> None:
-    import json
-
     from ulmfit.config.manifest import manifest
     from ulmfit.store.files import write_json
     from ulmfit.studies import plan_of
