@@ -104,6 +104,50 @@ def test_an_ensemble_brings_its_members(make_plan, study):
     )
 
 
+def test_ensembles_of_other_inherited_members_have_folders_and_cells_of_their_own(make_plan, study):
+    study["ensembles"] = {
+        "mixed": {"members": [{"tokenizer": "word"}, {"tokenizer": "subword"}, {"direction": "bwd"}]}
+    }
+    rows = [
+        {"variant": "ulmfit", "ensemble": "fwd+bwd"},
+        {"variant": "ulmfit", "ensemble": "fwd+bwd", "tokenizer": "subword"},
+        {"variant": "ulmfit", "ensemble": "word+subword"},
+        {"variant": "ulmfit", "ensemble": "word+subword", "direction": "bwd"},
+        # Both are of words and sub-words in both directions, the members are not the same.
+        {"variant": "ulmfit", "ensemble": "mixed"},
+        {"variant": "ulmfit", "ensemble": "mixed", "tokenizer": "subword"},
+    ]
+    study["experiments"]["main"]["cells"] = ["ulmfit", *rows]
+    plan = make_plan(study)
+    for cell in plan.cells("main"):
+        for run in cell.runs:
+            if run.kind == "ensemble":
+                assert plan.members(run.path) == tuple(member.path for member in run.members)
+    ensembles = [run for run in plan.runs() if run.kind == "ensemble"]
+    assert len(ensembles) == 2 * len(rows)
+    assert len({cell.id for cell in plan.cells("main")}) == 1 + len(rows)
+
+
+def test_what_no_member_inherits_makes_no_second_ensemble(make_plan, study):
+    four = {"variant": "ulmfit", "ensemble": "four-way"}
+    study["experiments"]["main"]["cells"] = ["ulmfit", four]
+    study["experiments"]["other"] = {
+        **study["experiments"]["main"],
+        "cells": ["ulmfit", four | {"tokenizer": "subword", "direction": "bwd"}],
+    }
+    plan = make_plan(study)
+    assert sum(run.kind == "ensemble" for run in plan.runs()) == 2
+
+
+def test_one_folder_never_stands_for_two_ensembles(make_plan, study, monkeypatch):
+    pattern = "ensembles/{dataset}/{ensemble}/{variant}/n{n_labelled}/s{seed}"
+    monkeypatch.setattr("ulmfit.config.paths.ENSEMBLE", pattern)
+    both = {"variant": "ulmfit", "ensemble": "fwd+bwd"}
+    study["experiments"]["main"]["cells"] = ["ulmfit", both, both | {"tokenizer": "subword"}]
+    with pytest.raises(UserError, match="would stand for two different ones"):
+        make_plan(study)
+
+
 def test_only_experiments_on_the_test_fold_unseal_it(make_plan, study):
     assert not list(make_plan().unsealed())
     study["experiments"]["final"] = {

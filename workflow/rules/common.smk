@@ -56,7 +56,7 @@ WILDCARDS = {
     "corpus": NAME,
     "tokenizer": NAME,
     "trained_on": NAME,
-    "direction": "fwd|bwd",
+    "direction": f"fwd|bwd|{paths.NONE}",
     "pretrain": NAME,
     "finetune": NAME,
     "classify": NAME,

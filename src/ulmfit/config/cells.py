@@ -131,7 +131,8 @@ class CellPlanner:
     ) -> Run:
         where = f"ensemble {name}"
         members = []
-        for member in self.ensembles[name].members:
+        definition = self.ensembles[name].members
+        for member in definition:
             own = member.variant or variant
             check_name(own, self.variants, where, "variant")
             check_name(member.tokenizer or tokenizer, self.tokenizers, where, "tokenizer")
@@ -153,6 +154,8 @@ class CellPlanner:
             "dataset": dataset,
             "ensemble": name,
             "variant": variant,
+            "tokenizer": NONE if all(one.tokenizer for one in definition) else tokenizer,
+            "direction": NONE if all(one.direction for one in definition) else direction,
             "n_labelled": n,
             "seed": str(seed),
         }

@@ -208,7 +208,12 @@ class Plan:
         # Variants with equal recipes are one run, known by the first of them.
         found: dict[str, Run] = {}
         for run, _ in self._runs_and_folds():
-            found.setdefault(run.path, run)
+            first = found.setdefault(run.path, run)
+            if (first.fields, _members(first)) != (run.fields, _members(run)):
+                raise UserError(
+                    f"{self._where}: {run.kind} {run.path} would stand for two different ones: "
+                    "rename what tells them apart"
+                )
         return found
 
     def cells(self, name: str) -> list[PlannedCell]:
@@ -252,6 +257,10 @@ class Plan:
                     for run in part.runs:
                         for one in (run, *run.members):
                             yield one, experiment.fold
+
+
+def _members(run: Run) -> list[str]:
+    return [member.path for member in run.members]
 
 
 def _options(kind: type[Any], values: Override, where: str) -> str:

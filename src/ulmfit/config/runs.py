@@ -32,8 +32,10 @@ class Run:
     @property
     def cell(self) -> str:
         """Name of the table cell: a run without its seed."""
-        # Ensembles of the same members may combine them differently.
-        what = (self.fields["ensemble"],) if self.kind == "ensemble" else ()
+        # Ensembles of the same members may combine them differently, and others of the same
+        # tokenizers and directions may differ in what their members inherit from the row.
+        inherited = ("ensemble", "tokenizer", "direction")
+        what = [self.fields[name] for name in inherited] if self.kind == "ensemble" else []
         return "/".join(
             (self.dataset, self.variant, self.tokenizer, self.direction, self.n_labelled, *what)
         )
