@@ -173,7 +173,7 @@ def _manifest(options: argparse.Namespace) -> None:
 def _before_test(options: argparse.Namespace) -> None:
     from ulmfit.evaluate.tables import write_before_test
 
-    write_before_test(options.metrics, options.output)
+    write_before_test(options.manifest, options.output)
 
 
 def _tables(options: argparse.Namespace) -> None:
@@ -298,8 +298,7 @@ def _parser() -> argparse.ArgumentParser:
     _paths(add, "output")
 
     add = stage("before-test", _before_test, "Table of all runs before the test fold is opened.")
-    add.add_argument("--metrics", type=Path, nargs="+", required=True, metavar="FILE")
-    _paths(add, "output")
+    _paths(add, "manifest", "output")
 
     add = stage("tables", _tables, "Make the tables of a study.")
     _paths(add, "manifest")

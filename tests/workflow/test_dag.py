@@ -279,6 +279,27 @@ def test_the_study_of_the_paper_shares_its_stages_among_six_datasets(tmp_path):
     }
 
 
+def test_no_command_grows_with_the_number_of_runs(tmp_path):
+    study = yaml.safe_load((CONFIG / "studies/smoke.yaml").read_text())
+    study["experiments"] = {
+        "many": {
+            "title": "Three thousand runs",
+            "fold": "test",
+            "reference": None,
+            "n_labelled": list(range(2, 1502)),
+            "cells": ["tfidf", "nb-svm"],
+        }
+    }
+    path = write_study(tmp_path, study | {"study": "many"})
+    target = "results/many/tables/before_test.csv"
+    done = snakemake(tmp_path, "--dry-run", "--printshellcmds", target, "--configfile", path)
+    commands = [line.strip() for line in done.stdout.splitlines() if "-m ulmfit" in line]
+    assert sum("ulmfit baseline" in command for command in commands) == 3000
+    assert sum("ulmfit before-test" in command for command in commands) == 1
+    # Linux takes 131,072 bytes in one argument, and each command is one.
+    assert max(map(len, commands)) < 65_536
+
+
 def test_lint_finds_nothing(tmp_path):
     done = snakemake(tmp_path, "--lint", "--configfile", BUILT_IN)
     assert done.returncode == 0, done.stdout + done.stderr
