@@ -214,6 +214,50 @@ def test_experiments_are_shown_in_the_order_asked_for_whatever_that_of_the_yaml(
     assert names == ["m", "a", "z"]
 
 
+def test_the_reference_is_never_an_ensemble(make_plan, study, variants):
+    study["ensembles"] = {
+        "mates": {"members": [{}, {"variant": "full"}]},
+        "pair": {"members": [{}, {"variant": "from-scratch"}]},
+    }
+    main = study["experiments"]["main"]
+    main["cells"] = ["ulmfit", "full", {"variant": "ulmfit", "ensemble": "mates"}]
+    plan = make_plan(study)
+    model, _, ensemble = plan.cells("main")
+    assert plan.references("main") == {"reviews/100": model.id}
+    # Nothing else tells a row of the same tokenizer and direction from its variant alone.
+    assert (model.title, ensemble.title) == ("ULMFiT", "ULMFiT, mates")
+    main["cells"] += [{"variant": "ulmfit", "ensemble": "pair"}]
+    titles = [cell.title for cell in make_plan(study).cells("main")]
+    assert titles == ["ULMFiT", "full", "ULMFiT, mates", "ULMFiT, pair"]
+
+
+def test_ensembles_of_one_title_say_which_they_are(make_plan, study):
+    study["ensembles"] = {"mine": {"members": [{"direction": "fwd"}, {"direction": "bwd"}]}}
+    study["experiments"]["main"]["cells"] = [
+        "ulmfit",
+        {"variant": "ulmfit", "ensemble": "fwd+bwd"},
+        {"variant": "ulmfit", "ensemble": "mine"},
+    ]
+    titles = [cell.title for cell in make_plan(study).cells("main")]
+    assert titles == ["ULMFiT", "ULMFiT, fwd+bwd, fwd+bwd", "ULMFiT, fwd+bwd, mine"]
+
+
+def test_a_baseline_may_be_the_reference(make_plan, study):
+    study["experiments"]["main"] |= {
+        "cells": ["ulmfit", "tfidf"],
+        "reference": "tfidf",
+        "direction": "bwd",
+    }
+    plan = make_plan(study)
+    assert plan.references("main") == {"reviews/100": plan.cells("main")[1].id}
+
+
+def test_a_reference_that_is_two_rows_is_refused(make_plan, study):
+    study["experiments"]["main"]["cells"] = ["ulmfit", {"variant": "ulmfit", "title": "Again"}]
+    with pytest.raises(UserError, match=r"reference 'ulmfit' is two of the cells \(reviews/100\)"):
+        make_plan(study)
+
+
 def test_an_unknown_experiment_in_the_order_is_refused(make_plan, study):
     study["order"] = ["mian"]
     with pytest.raises(UserError, match="order: unknown experiment 'mian'; did you mean 'main'"):

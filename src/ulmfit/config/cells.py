@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ulmfit.config import paths
 from ulmfit.config.paths import NONE
@@ -21,6 +22,17 @@ COMBINATIONS = {
     "vote": "majority vote",
 }
 """How titles call the ways to combine an ensemble's members; the usual one is not named."""
+
+
+def distinct(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
+    """The same rows; of those that share their title, ensembles also say which they are."""
+    titles = Counter((cell.dataset, cell.n_labelled, cell.title) for cell in cells)
+    return [
+        replace(cell, title=f"{cell.title}, {cell.runs[0].fields['ensemble']}")
+        if cell.kind == "ensemble" and titles[cell.dataset, cell.n_labelled, cell.title] > 1
+        else cell
+        for cell in cells
+    ]
 
 
 @dataclass(frozen=True)
@@ -226,5 +238,8 @@ class CellPlanner:
             if what != usual
         ]
         if run.kind == "ensemble":
-            details.append(COMBINATIONS[self.ensembles[run.fields["ensemble"]].combine])
+            name = run.fields["ensemble"]
+            details.append(COMBINATIONS[self.ensembles[name].combine])
+            if not any(details):
+                details.append(name)
         return ", ".join(filter(None, [title, *details]))

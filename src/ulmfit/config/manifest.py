@@ -171,7 +171,7 @@ def _cell(
         "tokenizer": cell.tokenizer,
         "direction": cell.direction,
         "n_labelled": _number(cell.n_labelled),
-        "kind": cell.runs[0].kind if cell.runs else "choice",
+        "kind": cell.kind,
         "fold": experiment.fold,
         "published": published.get(cell.dataset, {}).get(_published_row(cell, experiment)),
         "reads_test_text": any(

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from ulmfit.config import paths
-from ulmfit.config.cells import CellPlanner
+from ulmfit.config.cells import CellPlanner, distinct
 from ulmfit.config.checks import (
     check_experiments,
     check_files,
@@ -229,23 +229,26 @@ class Plan:
                 for n in experiment.sizes(dataset)
                 for cell in experiment.cells
             ]
-        return planned
+        return distinct(planned)
 
     def references(self, name: str) -> dict[str, str]:
         """For each dataset/number of labels, the cell that an experiment compares with."""
         experiment = self.study.experiments[name]
         if experiment.reference is None:
             return {}
-        wanted = (experiment.reference, experiment.tokenizer, experiment.direction)
-        found = {
-            f"{cell.dataset}/{cell.n_labelled}": cell.id
-            for cell in self.cells(name)
-            if (cell.variant, cell.tokenizer, cell.direction) == wanted
-        }
+        where = f"{self._where}: experiments.{name}: reference {experiment.reference!r}"
+        found: dict[str, str] = {}
+        for cell in self.cells(name):
+            if not cell.answers_to(experiment):
+                continue
+            group = f"{cell.dataset}/{cell.n_labelled}"
+            if group in found:
+                raise UserError(f"{where} is two of the cells ({group}): leave one out")
+            found[group] = cell.id
         if not found:
             raise UserError(
-                f"{self._where}: experiments.{name}: reference {experiment.reference!r} is not "
-                "among the cells: add it, or set reference to one of them or to null"
+                f"{where} is not among the cells: add it, or set reference to one of them or to "
+                "null"
             )
         return found
 
