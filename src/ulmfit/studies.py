@@ -7,7 +7,8 @@ from typing import Any
 
 from ulmfit.config.manifest import plain
 from ulmfit.config.plan import Plan
-from ulmfit.config.study import Preset, Registry, Study, Text, Variant
+from ulmfit.config.published import check_published
+from ulmfit.config.study import Preset, PublishedTable, Registry, Study, Text, Variant
 from ulmfit.config.validation import check, merge
 from ulmfit.errors import UserError
 
@@ -64,7 +65,7 @@ def load_registry(config: Path) -> Registry:
             "known: corpora, datasets"
         )
     where = str(config / "datasets.yaml")
-    return Registry(
+    registry = Registry(
         corpora=check(dict[str, Text], texts.get("corpora", {}), f"{where}: corpora"),
         datasets=check(dict[str, Text], texts.get("datasets", {}), f"{where}: datasets"),
         variants=check(
@@ -74,11 +75,13 @@ def load_registry(config: Path) -> Registry:
             dict[str, Preset], read_yaml(config / "presets.yaml"), str(config / "presets.yaml")
         ),
         published=check(
-            dict[str, dict[str, dict[str, float]]],
+            dict[str, PublishedTable],
             read_yaml(config / "published.yaml"),
             str(config / "published.yaml"),
         ),
     )
+    check_published(registry, str(config / "published.yaml"))
+    return registry
 
 
 def load_study(path: Path) -> Plan:

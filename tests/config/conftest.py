@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from ulmfit.config.plan import Plan
-from ulmfit.config.study import Preset, Registry, Study, Text, Variant
+from ulmfit.config.study import Preset, PublishedTable, Registry, Study, Text, Variant
 from ulmfit.config.validation import check
 
 STUDY = {
@@ -29,6 +29,15 @@ VARIANTS = {
     "tfidf": {"baseline": "tfidf"},
 }
 PRESETS = {"paper": {}}
+PUBLISHED = {
+    "table-2": {
+        "fold": "test",
+        "direction": "fwd+bwd",
+        "rows": {"reviews": {"ulmfit": "4.6"}},
+        "quoted": {"reviews": {"CoVe": "8.2"}},
+    },
+    "table-7": {"fold": "validation", "direction": "fwd", "rows": {"reviews": {"full": "6.80"}}},
+}
 
 
 @pytest.fixture
@@ -51,7 +60,7 @@ def make_plan():
             datasets={"reviews": Text(source="docstrings-sections", folds={"report": 0.2})},
             variants=check(dict[str, Variant], variants, "variants.yaml"),
             presets=check(dict[str, Preset], presets, "presets.yaml"),
-            published={"table-7": {"reviews": {"full": 6.87, "CoVe": 8.2}}},
+            published=check(dict[str, PublishedTable], PUBLISHED, "published.yaml"),
         )
         return Plan(check(Study, study, "demo.yaml"), registry)
 

@@ -171,13 +171,14 @@ def test_labelled_only_text_is_fine_tuned_for_each_number_of_labels(make_plan, s
 def test_the_manifest_is_plain_data_and_complete(make_plan, study):
     study["experiments"]["main"] |= {
         "published": ["table-7"],
+        "n_labelled": ["all"],
         "cells": ["ulmfit", "full", {"among": ["full", "from-scratch"]}, "tfidf"],
     }
     made = json.loads(json.dumps(manifest(make_plan(study))))
     cells = {cell["variant"]: cell for cell in made["experiments"][0]["cells"]}
     ids = {run["id"] for run in made["runs"]}
-    assert cells["full"]["published"] == 6.87
-    assert cells["ulmfit"]["id"] == made["experiments"][0]["reference"]["reviews/100"]
+    assert cells["full"]["published"] == "6.80"
+    assert cells["ulmfit"]["id"] == made["experiments"][0]["reference"]["reviews/all"]
     assert cells["best-of-full+from-scratch"]["runs"] == []
     assert {p for part in cells["best-of-full+from-scratch"]["among"] for p in part["runs"]} <= ids
     assert {path for cell in cells.values() for path in cell["runs"]} <= ids

@@ -43,13 +43,33 @@ def test_rows_whose_models_have_read_the_test_text_are_named(study: Study) -> No
     assert sealed_fold_statement(told, PROVENANCE).endswith(f"never its labels: {title}.")
 
 
+def test_published_errors_are_printed_as_in_the_paper_and_say_of_which_documents(
+    study: Study,
+) -> None:
+    first = study.experiments[0]
+    name = next(row["cell"] for row in first.rows if row["published"])
+    cells = {**first.cells, name: {**first.cells[name], "published": "8.2"}}
+    (shown,) = (
+        line.cells[-1].text
+        for group in experiment_sheet(replace(first, cells=cells)).groups
+        for line in group
+        if line.cells[-1].text == "8.2"
+    )
+    assert shown == "8.2"
+    notes = " ".join(experiment_sheet(first).notes)
+    assert "error of the paper on its own division of this data set" in notes
+    notes = " ".join(experiment_sheet(replace(first, fold="test")).notes)
+    assert "error of the paper on the test set" in notes
+    assert "its own division" not in notes
+
+
 def test_errors_that_the_paper_quotes_stand_in_a_note(study: Study) -> None:
     quoted = (
-        {"dataset": "imdb", "title": "CoVe (McCann et al. 2017)", "error": 8.2},
-        {"dataset": "trec6", "title": "TBCNN (Mou et al. 2015)", "error": 4.0},
+        {"dataset": "imdb", "title": "CoVe (McCann et al. 2017)", "error": "8.2"},
+        {"dataset": "trec6", "title": "TBCNN (Mou et al. 2015)", "error": "4.0"},
     )
     notes = experiment_sheet(replace(study.experiments[0], quoted=quoted)).notes
     assert (
-        "The paper quotes, on imdb: CoVe (McCann et al. 2017) 8.20 %; "
-        "on trec6: TBCNN (Mou et al. 2015) 4.00 %."
+        "The paper quotes, on imdb: CoVe (McCann et al. 2017) 8.2 %; "
+        "on trec6: TBCNN (Mou et al. 2015) 4.0 %."
     ) in notes

@@ -7,10 +7,10 @@ from typing import Any
 from ulmfit.config import paths
 from ulmfit.config.paths import NONE
 from ulmfit.config.plan import Plan
+from ulmfit.config.published import published_error, quoted_errors
 from ulmfit.config.recipes import to_dict
 from ulmfit.config.runs import PlannedCell, Run
 from ulmfit.config.study import Experiment
-from ulmfit.config.validation import check_name
 
 
 def manifest(plan: Plan) -> dict[str, Any]:
@@ -134,33 +134,19 @@ def _run(plan: Plan, run: Run) -> dict[str, Any]:
 
 def _experiment(plan: Plan, name: str) -> dict[str, Any]:
     experiment = plan.study.experiments[name]
-    published: dict[str, dict[str, float]] = {}
-    for table in experiment.published:
-        check_name(table, plan.registry.published, f"experiments.{name}: published", "table")
-        for dataset, rows in plan.registry.published[table].items():
-            published.setdefault(dataset, {}).update(rows)
     cells = plan.cells(name)
-    shown = {cell.dataset for cell in cells}
     return {
         "name": name,
         "title": experiment.title,
         "caption": experiment.caption,
         "fold": experiment.fold,
         "reference": plan.references(name),
-        "quoted": [
-            {"dataset": dataset, "title": row, "error": error}
-            for dataset, rows in published.items()
-            if dataset in shown
-            for row, error in rows.items()
-            if row.split(", ")[0] not in plan.variants
-        ],
-        "cells": [_cell(cell, experiment, published) for cell in cells],
+        "quoted": quoted_errors(plan, experiment, cells),
+        "cells": [_cell(plan, cell, experiment) for cell in cells],
     }
 
 
-def _cell(
-    cell: PlannedCell, experiment: Experiment, published: dict[str, dict[str, float]]
-) -> dict[str, Any]:
+def _cell(plan: Plan, cell: PlannedCell, experiment: Experiment) -> dict[str, Any]:
     runs = (*cell.runs, *(run for part in cell.among for run in part.runs))
     models = [model for run in runs for model in (run, *run.members)]
     return {
@@ -173,7 +159,7 @@ def _cell(
         "n_labelled": _number(cell.n_labelled),
         "kind": cell.kind,
         "fold": experiment.fold,
-        "published": published.get(cell.dataset, {}).get(_published_row(cell, experiment)),
+        "published": published_error(plan, experiment, cell),
         "reads_test_text": any(
             model.fields.get("n_text", "").startswith("with-test") for model in models
         ),
@@ -184,14 +170,6 @@ def _cell(
         ]
         or None,
     }
-
-
-def _published_row(cell: PlannedCell, experiment: Experiment) -> str:
-    """How config/published.yaml calls a row; empty where the paper cannot have it."""
-    if cell.runs and cell.runs[0].kind == "ensemble":
-        return f"{cell.variant}, {cell.runs[0].fields['ensemble']}"
-    usual = (cell.tokenizer, cell.direction) == (experiment.tokenizer, experiment.direction)
-    return cell.variant if usual else ""
 
 
 def _number(n: str) -> int | str:

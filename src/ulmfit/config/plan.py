@@ -58,6 +58,10 @@ class Plan:
         check_names(self.study, self.variants)
         check_experiments(self.study, self.preset)
         check_seeds(self.study)
+        for name, experiment in self.study.experiments.items():
+            where = f"{self._where}: experiments.{name}: published"
+            for table in experiment.published:
+                check_name(table, self.registry.published, where, "table")
         for name in self.texts():
             source = self.text(name).source
             check_name(source, SOURCE_OPTIONS, f"datasets.yaml: {name}.source", "source")

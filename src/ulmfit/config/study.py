@@ -303,6 +303,29 @@ class Preset:
 
 
 @dataclass(frozen=True)
+class PublishedTable:
+    """A table of the paper: errors in per cent by dataset, digits as printed."""
+
+    fold: Literal["validation", "test"] = field(
+        metadata={"description": "Fold that it shows; validation = one held out of training data."}
+    )
+    direction: Literal["fwd", "fwd+bwd"] = field(
+        metadata={"description": "Model, or ensemble, of its rows."}
+    )
+    rows: dict[str, dict[str, str]] = field(
+        metadata={"description": "Of each dataset, the error of each variant."}
+    )
+    quoted: dict[str, dict[str, str]] = field(
+        default_factory=dict,
+        metadata={"description": "Of each dataset, errors of other systems that it quotes."},
+    )
+
+    def shows(self, fold: str) -> bool:
+        """Whether it stands beside errors on one of our folds."""
+        return (fold == "test") == (self.fold == "test")
+
+
+@dataclass(frozen=True)
 class Registry:
     """The registries beside the studies: config/{datasets,variants,presets,published}.yaml."""
 
@@ -310,7 +333,7 @@ class Registry:
     datasets: dict[str, Text]
     variants: dict[str, Variant]
     presets: dict[str, Preset]
-    published: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    published: dict[str, PublishedTable] = field(default_factory=dict)
 
 
 STAGES = ("pretrain", "finetune", "classify")

@@ -11,6 +11,7 @@ from ulmfit.report.results import Experiment, Row, number
 FEW_SEEDS = 3
 """Below so many seeds an interval says nothing beyond those models."""
 DAGGER = "\N{DAGGER}"
+PAPERS_DIVISION = "on its own division of this data set"
 
 
 def experiment_sheet(experiment: Experiment) -> Sheet:
@@ -33,7 +34,12 @@ def experiment_sheet(experiment: Experiment) -> Sheet:
             (Column("Verdict"), lambda row: _verdict(experiment, row)),
         ]
     if any(row["published"] for row in rows):
-        columns.append((Column("Published %", True), percent("published", 2)))
+        columns.append(
+            (
+                Column("Published %", True),
+                lambda row: Cell(experiment.published(row), row["published"]),
+            )
+        )
     return Sheet(
         name=experiment.name,
         title=experiment.title,
@@ -141,7 +147,9 @@ def _notes(experiment: Experiment) -> list[str]:
         )
     if any(row["published"] for row in experiment.rows):
         notes.append(
-            "Published: error of the paper on its own division of this data set, without interval."
+            "Published: error of the paper "
+            + ("on the test set" if experiment.fold == "test" else PAPERS_DIVISION)
+            + ", without interval."
         )
     if experiment.quoted:
         notes.append(f"The paper quotes, {_quotes(experiment)}.")
@@ -156,7 +164,7 @@ def _notes(experiment: Experiment) -> list[str]:
 def _quotes(experiment: Experiment) -> str:
     by_dataset: dict[str, list[str]] = {}
     for row in experiment.quoted:
-        by_dataset.setdefault(row["dataset"], []).append(f"{row['title']} {row['error']:.2f} %")
+        by_dataset.setdefault(row["dataset"], []).append(f"{row['title']} {row['error']} %")
     return "; ".join(f"on {dataset}: {', '.join(rows)}" for dataset, rows in by_dataset.items())
 
 
