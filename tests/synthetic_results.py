@@ -131,7 +131,9 @@ def planned(seeds: int) -> dict[str, Any]:
         corpora={"library-docs": Text(source="docstrings-prose", title="Library documentation")},
         datasets={
             "docstrings": Text(
-                source="docstrings-sections", title="Docstring sections", folds={"report": 0.2}
+                source="docstrings-sections",
+                title="Docstring sections",
+                folds={"report": 0.2, "test": 0.2},
             )
         },
         variants=check(dict[str, Variant], VARIANTS, "variants"),

@@ -48,11 +48,13 @@ def _documents(options: argparse.Namespace) -> None:
 
 
 def _folds(options: argparse.Namespace) -> None:
-    from ulmfit.data.stages import make_folds
+    from ulmfit.data.stages import check_tested, make_folds
 
     make_folds(
         options.documents, options.options, options.split_seed, options.output, options.summary
     )
+    if options.output.parent.name in options.tested.split():
+        check_tested(options.summary)
 
 
 def _leakage(options: argparse.Namespace) -> None:
@@ -243,6 +245,12 @@ def _parser() -> argparse.ArgumentParser:
     _paths(add, "documents", "output", "summary")
     add.add_argument("--options", default="{}", help="sizes of the folds, as JSON")
     add.add_argument("--split-seed", type=int, default=0)
+    add.add_argument(
+        "--tested",
+        default=os.environ.get("ULMFIT_TESTED", ""),
+        metavar="NAMES",
+        help="texts (folders of the output) that need test documents; default: $ULMFIT_TESTED",
+    )
 
     add = stage("leakage", _leakage, "Count duplicates in splits, folds and corpus.")
     _paths(add, "documents", "folds", "output", "duplicates")

@@ -8,8 +8,8 @@ from typing import Any
 from ulmfit.config.manifest import plain
 from ulmfit.config.plan import Plan
 from ulmfit.config.published import check_published
-from ulmfit.config.study import Preset, PublishedTable, Registry, Study, Text, Variant
-from ulmfit.config.validation import check, merge
+from ulmfit.config.study import Experiment, Preset, PublishedTable, Registry, Study, Text, Variant
+from ulmfit.config.validation import check, check_name, merge
 from ulmfit.errors import UserError
 
 
@@ -19,8 +19,13 @@ def load_plan(values: Any, config: Path, where: str) -> Plan:
     ``where`` names the study's file in messages. Raises UserError for anything that is wrong in any
     of the files.
     """
-    registered = read_yaml(config / "experiments.yaml")
-    return Plan(check(Study, _with_registered(values, registered), where), load_registry(config))
+    path = config / "experiments.yaml"
+    registered = read_yaml(path)
+    # Their mistakes are reported where they stand, whether or not the study names them.
+    check(dict[str, Experiment], registered, str(path))
+    return Plan(
+        check(Study, _with_registered(values, registered, where), where), load_registry(config)
+    )
 
 
 def plan_values(plan: Plan) -> dict[str, Any]:
@@ -38,20 +43,21 @@ def plan_of(values: dict[str, Any]) -> Plan:
     )
 
 
-def _with_registered(values: Any, registered: dict[str, Any]) -> Any:
+def _with_registered(values: Any, registered: dict[str, Any], where: str) -> Any:
     """A study's values, its experiments laid over the registered ones of the same name.
 
     One with a title is the study's own. Else an own `main` would take the sealed fold from the
-    registered one.
+    registered one. Raises UserError for one that is neither.
     """
     if not isinstance(values, dict) or not isinstance(values.get("experiments"), dict):
         return values
-    experiments = {
-        name: merge(registered.get(name, {}), own or {})
-        if own is None or (isinstance(own, dict) and "title" not in own)
-        else own
-        for name, own in values["experiments"].items()
-    }
+    experiments = {}
+    for name, own in values["experiments"].items():
+        experiments[name] = own
+        if own is None or (isinstance(own, dict) and "title" not in own):
+            place = f"{where}: experiments.{name}: has no `title` of its own"
+            check_name(name, registered, place, "registered experiment")
+            experiments[name] = merge(registered[name] or {}, own or {})
     return {**values, "experiments": experiments}
 
 

@@ -57,7 +57,9 @@ def make_plan():
     def build(study=STUDY, variants=VARIANTS, presets=PRESETS):
         registry = Registry(
             corpora={"wiki": Text(source="docstrings-prose")},
-            datasets={"reviews": Text(source="docstrings-sections", folds={"report": 0.2})},
+            datasets={
+                "reviews": Text(source="docstrings-sections", folds={"report": 0.2, "test": 0.1})
+            },
             variants=check(dict[str, Variant], variants, "variants.yaml"),
             presets=check(dict[str, Preset], presets, "presets.yaml"),
             published=check(dict[str, PublishedTable], PUBLISHED, "published.yaml"),

@@ -160,7 +160,7 @@ def test_an_experiment_with_a_title_takes_nothing_from_the_registry():
 
 
 def test_an_experiment_that_nobody_knows_is_refused():
-    with pytest.raises(UserError, match=r"experiments.low-shots: .* no experiment of this name"):
+    with pytest.raises(UserError, match=r"low-shots: has no .*; did you mean 'low-shot'"):
         plan({"low-shots": {"n_labelled": [50]}})
 
 

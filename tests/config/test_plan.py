@@ -106,7 +106,9 @@ def test_an_ensemble_brings_its_members(make_plan, study):
 
 def test_ensembles_of_other_inherited_members_have_folders_and_cells_of_their_own(make_plan, study):
     study["ensembles"] = {
-        "mixed": {"members": [{"tokenizer": "word"}, {"tokenizer": "subword"}, {"direction": "bwd"}]}
+        "mixed": {
+            "members": [{"tokenizer": "word"}, {"tokenizer": "subword"}, {"direction": "bwd"}]
+        }
     }
     rows = [
         {"variant": "ulmfit", "ensemble": "fwd+bwd"},

@@ -128,13 +128,11 @@ def test_validation_errors_stand_beside_the_row_that_was_run(make_plan, ablation
 )
 def test_no_number_stands_beside_what_the_paper_never_ran(make_plan, ablation, change):
     assert shown(make_plan(ablation))[0] == ["6.80"]
-    ablation["datasets"]["reviews"]["folds"] = {"test": 0.1}
     ablation["experiments"]["main"] |= change
     assert shown(make_plan(ablation))[0] == [None]
 
 
 def test_test_errors_stand_beside_the_mean_of_both_directions_alone(make_plan, study):
-    study["datasets"]["reviews"]["folds"] = {"test": 0.1}
     study["ensembles"] = {
         "voted": {"members": [{"direction": "fwd"}, {"direction": "bwd"}], "combine": "vote"}
     }

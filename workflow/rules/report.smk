@@ -214,7 +214,7 @@ rule part:
         " --output {output.figures}/figures.json ) > {log} 2>&1"
 
 
-for target, experiment in targets().items():
+for target, experiment in targets(PLAN.study).items():
 
     rule:
         name:

@@ -20,6 +20,7 @@ from ulmfit.config.checks import (
     check_seeds,
     check_stages,
 )
+from ulmfit.config.experiments import check_datasets, check_targets, check_test_fold
 from ulmfit.config.paths import NONE
 from ulmfit.config.recipes import Tokenizer, from_json, to_dict
 from ulmfit.config.resolve import (
@@ -57,6 +58,8 @@ class Plan:
                 raise UserError(f"{self._where}: {used.corpus!r} is both a corpus and a dataset")
         check_names(self.study, self.variants)
         check_experiments(self.study, self.preset)
+        check_datasets(self.study)
+        check_targets(self.study)
         check_seeds(self.study)
         for name, experiment in self.study.experiments.items():
             where = f"{self._where}: experiments.{name}: published"
@@ -200,9 +203,7 @@ class Plan:
     def part(self, experiment: str) -> Plan:
         """The plan of one experiment alone: its table is the same there."""
         only = self.study.experiments[experiment]
-        named = set(only.datasets or self.study.datasets)
-        if isinstance(only.n_labelled, dict):
-            named |= only.n_labelled.keys()
+        named = only.datasets or self.study.datasets
         datasets = {name: used for name, used in self.study.datasets.items() if name in named}
         study = replace(self.study, datasets=datasets, experiments={experiment: only}, order=())
         return Plan(study, self.registry)
@@ -226,8 +227,10 @@ class Plan:
         where = f"{self._where}: experiments.{name}"
         planned = []
         for dataset in experiment.datasets or tuple(self.study.datasets):
-            check_name(dataset, self.study.datasets, f"{where}: datasets", "dataset")
-            check_folds(dataset, from_json(Folds, self.fold_options(dataset)), experiment.fold)
+            sizes = from_json(Folds, self.fold_options(dataset))
+            check_folds(dataset, sizes, experiment.fold)
+            if experiment.fold == "test":
+                check_test_fold(where, dataset, self.text(dataset), sizes)
             planned += [
                 self._planner.cell(where, experiment, cell, dataset, str(n))
                 for n in experiment.sizes(dataset)

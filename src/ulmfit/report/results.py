@@ -96,7 +96,9 @@ class Experiment:
 
     def published(self, row: Row) -> str:
         """Error of the paper in per cent, as it is printed there; empty if there is none."""
-        return str(self.cells.get(row["cell"], {}).get("published") or "") if row["published"] else ""
+        return (
+            str(self.cells.get(row["cell"], {}).get("published") or "") if row["published"] else ""
+        )
 
     def chosen_title(self, row: Row) -> str:
         """Title of the cell that ``row`` stands for; empty if it stands for itself."""
