@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ulmfit.config.manifest import language_models, manifest
+from ulmfit.config.manifest import language_models, manifest, seeds_statement
 from ulmfit.config.recipes import Classifier, from_json
 from ulmfit.errors import UserError
 
@@ -57,6 +57,45 @@ def test_only_the_named_seeds_vary(make_plan, study):
     plan = make_plan(study)
     assert {m["seed"] for m in language_models(plan)} == {0}
     assert {run.fields["classify_seed"] for run in plan.runs()} == {"0", "1"}
+
+
+@pytest.mark.parametrize(
+    ("vary", "runs", "statement"),
+    [
+        ([], [3, 1], "Every stage used one seed (1): a row is one run."),
+        (["finetune", "classify"], [4], "Every stage used one seed (4): a row is one run."),
+        (
+            ["classify"],
+            [0, 1],
+            "Runs differ in the seed of classifier training (2 seeds); pretraining and "
+            "language-model fine-tuning used one seed.",
+        ),
+        (
+            ["classify", "finetune"],
+            [0, 1, 2],
+            "Runs differ in the seed of language-model fine-tuning and classifier training, varied "
+            "together (3 seeds); pretraining used one seed.",
+        ),
+        (
+            ["pretrain", "finetune", "classify"],
+            [0, 1],
+            "Runs differ in the seed of pretraining and language-model fine-tuning and classifier "
+            "training, varied together (2 seeds).",
+        ),
+    ],
+)
+def test_the_statement_on_seeds_says_what_varies(make_plan, study, vary, runs, statement):
+    study["seeds"] = {"runs": runs, "vary": vary}
+    said = seeds_statement(make_plan(study))
+    assert said == f"{statement} The folds are the same for all (split seed 0)."
+
+
+@pytest.mark.parametrize("vary", [[], ["classify"], ["finetune", "classify"]])
+def test_the_order_of_the_seeds_moves_no_path(make_plan, study, vary):
+    study["seeds"] = {"runs": [5, 7, 6], "vary": vary}
+    paths = {run.path for run in make_plan(study).runs()}
+    study["seeds"]["runs"] = [7, 6, 5]
+    assert {run.path for run in make_plan(study).runs()} == paths
 
 
 def test_a_dataset_may_lay_its_own_values_over_a_recipe(make_plan, study):
@@ -265,3 +304,30 @@ def test_an_unknown_experiment_in_the_order_is_refused(make_plan, study):
     study["order"] = ["mian"]
     with pytest.raises(UserError, match="order: unknown experiment 'mian'; did you mean 'main'"):
         make_plan(study)
+
+
+def test_the_manifest_tells_what_each_row_chose_by_the_fold_select(make_plan, study, variants):
+    variants["stopped"] = {"classify": {"early_stopping": True}}
+    variants["lm-stopped"] = {"finetune": {"early_stopping": True}}
+    study["ensembles"] = {
+        "fitted": {"members": [{}, {"variant": "stopped"}], "combine": "weighted"}
+    }
+    study["experiments"]["main"]["cells"] = [
+        "ulmfit",
+        "stopped",
+        "lm-stopped",
+        "tfidf",
+        {"among": ["ulmfit", "full"]},
+        {"variant": "ulmfit", "ensemble": "fwd+bwd"},
+        {"variant": "ulmfit", "ensemble": "fitted"},
+    ]
+    made = manifest(make_plan(study, variants))["experiments"][0]
+    assert [cell["chooses"] for cell in made["cells"]] == [
+        [],
+        ["epoch"],
+        ["epoch"],
+        ["settings"],
+        ["candidate"],
+        [],
+        ["epoch", "weights"],
+    ]

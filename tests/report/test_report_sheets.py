@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from synthetic_results import SyntheticResults
+from ulmfit.report.findings import findings
 from ulmfit.report.limits import limits, sealed_fold_statement
 from ulmfit.report.results import Study, read_study
-from ulmfit.report.sheets import experiment_sheet
+from ulmfit.report.sheets import experiment_sheet, fold_remark
 
 PROVENANCE = {"test_evaluations": {"total": 0, "runs": {}}, "devices": [], "commits": []}
 
@@ -24,10 +25,34 @@ def test_a_fold_that_also_chose_is_said_in_caption_and_limits(study: Study) -> N
     assert "The same fold chose" not in experiment_sheet(first).caption
     assert not any("One fold both chose" in text for text in limits(study, PROVENANCE))
     one = replace(first, fold="select")
-    assert "The same fold chose epochs" in experiment_sheet(one).caption
+    assert "The same fold chose" in experiment_sheet(one).caption
     told = replace(study, experiments=(one, *others))
     (text,) = (text for text in limits(told, PROVENANCE) if "One fold both chose" in text)
     assert one.title in text
+
+
+def test_what_was_chosen_on_the_fold_shown_is_named_and_who_chose_nothing(study: Study) -> None:
+    ensembles = replace(study.experiments[1], fold="select")
+    first, second, third = (row["cell"] for row in ensembles.rows)
+
+    def said(*choices: list[str]) -> str:
+        cells = {
+            name: {**ensembles.cells[name], "chooses": list(chosen)}
+            for name, chosen in zip((first, second, third), choices, strict=True)
+        }
+        return fold_remark(replace(ensembles, cells=cells))
+
+    assert said([], ["epoch"], ["epoch", "weights"]) == (
+        "The same fold chose epochs and the weights of ensembles, so errors of those rows are too "
+        "low. ULMFiT chose nothing on it, while the other rows kept their best epoch."
+    )
+    assert "chose the settings of baselines, so" in said([], ["settings"], [])
+    assert "nothing" not in said(["epoch"], ["candidate"], ["settings"])
+    assert said([], [], []).endswith("no row chose anything.")
+    # The findings say it too.
+    one = replace(study.experiments[0], fold="select")
+    assert all(finding.lead.startswith(fold_remark(one)) for finding in findings([one]))
+    assert not fold_remark(study.experiments[0])
 
 
 def test_rows_whose_models_have_read_the_test_text_are_named(study: Study) -> None:

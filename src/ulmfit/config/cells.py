@@ -223,7 +223,7 @@ class CellPlanner:
         return text
 
     def _seed(self, stage: str, seed: int) -> int:
-        return seed if stage in self.study.seeds.vary else self.study.seeds.runs[0]
+        return seed if stage in self.study.seeds.vary else min(self.study.seeds.runs)
 
     def _title(self, experiment: Experiment, run: Run) -> str:
         title = self.variants[run.variant].title or run.variant

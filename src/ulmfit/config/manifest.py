@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from ulmfit.config import paths
@@ -56,10 +57,15 @@ def seeds_statement(plan: Plan) -> str:
         "finetune": "language-model fine-tuning",
         "classify": "classifier training",
     }
-    vary = " and ".join(words[stage] for stage in seeds.vary)
-    text = f"Runs differ in the seed of {vary}, varied together ({len(seeds.runs)} seeds)"
-    if fixed:
-        text += f"; {' and '.join(words[stage] for stage in fixed)} used one seed"
+    vary = [words[stage] for stage in words if stage in seeds.vary]
+    if not vary or len(seeds.runs) == 1:
+        text = f"Every stage used one seed ({min(seeds.runs)}): a row is one run"
+    else:
+        together = ", varied together" if len(vary) > 1 else ""
+        text = f"Runs differ in the seed of {' and '.join(vary)}{together}"
+        text += f" ({len(seeds.runs)} seeds)"
+        if fixed:
+            text += f"; {' and '.join(words[stage] for stage in fixed)} used one seed"
     return f"{text}. The folds are the same for all (split seed {plan.study.split_seed})."
 
 
@@ -163,6 +169,7 @@ def _cell(plan: Plan, cell: PlannedCell, experiment: Experiment) -> dict[str, An
         "reads_test_text": any(
             model.fields.get("n_text", "").startswith("with-test") for model in models
         ),
+        "chooses": _choices(plan, cell, models),
         "runs": [run.path for run in cell.runs],
         "among": [
             {"id": part.id, "title": part.title, "runs": [run.path for run in part.runs]}
@@ -170,6 +177,29 @@ def _cell(plan: Plan, cell: PlannedCell, experiment: Experiment) -> dict[str, An
         ]
         or None,
     }
+
+
+def _choices(plan: Plan, cell: PlannedCell, models: list[Run]) -> list[str]:
+    """What a row chose by the fold select: epoch, candidate, weights or settings; mostly nothing."""
+    stops = any(
+        json.loads(plan.recipe(stage, model.fields))["early_stopping"]
+        for model in models
+        if model.kind == "model"
+        for stage in ("finetune", "classify")
+        if model.fields[stage] != NONE
+    )
+    weighted = any(
+        plan.combination(model.fields["ensemble"]) == "weighted"
+        for model in models
+        if model.kind == "ensemble"
+    )
+    found = {
+        "epoch": stops,
+        "candidate": bool(cell.among),
+        "weights": weighted,
+        "settings": any(model.kind == "baseline" for model in models),
+    }
+    return [what for what, chosen in found.items() if chosen]
 
 
 def _number(n: str) -> int | str:

@@ -80,7 +80,7 @@ class Seeds:
     )
     vary: tuple[Literal["pretrain", "finetune", "classify"], ...] = key(
         ("finetune", "classify"),
-        "Stages whose seed is the run's; the others always take the first of `runs`.",
+        "Stages whose seed is the run's; the others always take the smallest of `runs`.",
     )
 
 

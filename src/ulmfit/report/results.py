@@ -94,6 +94,10 @@ class Experiment:
         titles = [str(cell["title"]) for cell in cells if cell.get("reads_test_text")]
         return list(dict.fromkeys(titles))
 
+    def choices(self, row: Row) -> list[str]:
+        """What ``row`` chose by the fold select: epoch, candidate, weights, settings."""
+        return list(self.cells.get(row["cell"], {}).get("chooses") or ())
+
     def published(self, row: Row) -> str:
         """Error of the paper in per cent, as it is printed there; empty if there is none."""
         return (

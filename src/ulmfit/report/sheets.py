@@ -11,6 +11,13 @@ from ulmfit.report.results import Experiment, Row, number
 FEW_SEEDS = 3
 """Below so many seeds an interval says nothing beyond those models."""
 DAGGER = "\N{DAGGER}"
+CHOICES = {
+    "epoch": "epochs",
+    "candidate": "the better of candidates",
+    "weights": "the weights of ensembles",
+    "settings": "the settings of baselines",
+}
+"""What a row may have chosen by the fold select, as the manifest calls it."""
 PAPERS_DIVISION = "on its own division of this data set"
 
 
@@ -112,10 +119,16 @@ def fold_remark(experiment: Experiment) -> str:
     """What must be said of the fold that is shown; mostly nothing."""
     if experiment.fold != "select":
         return ""
-    return (
-        "The same fold chose epochs and candidates, so these errors are somewhat too low, more so "
-        "for rows that stop early."
-    )
+    made = {choice for row in experiment.rows for choice in experiment.choices(row)}
+    chosen = [words for choice, words in CHOICES.items() if choice in made]
+    none = dict.fromkeys(row["title"] for row in experiment.rows if not experiment.choices(row))
+    if not chosen:
+        return "The same fold is there to choose by, but no row chose anything."
+    text = f"The same fold chose {wording.listing(chosen)}, so errors of those rows are too low"
+    if not none:
+        return f"{text}."
+    kept = "kept their best epoch" if "epoch" in made else "chose what suits it"
+    return f"{text}. {wording.listing(none)} chose nothing on it, while the other rows {kept}."
 
 
 def _caption(experiment: Experiment) -> str:
