@@ -35,8 +35,10 @@ test: $(VENV)/.test
 
 setup: $(VENV)/.base
 
-# Weights take most of the space. Tables, predictions and the report stay and nothing runs again; what
-# is added to the study later trains again what it needs.
+# For studies that are finished: weights take most of the space. Tables, predictions and the report
+# stay, and nothing runs again as long as the study is the same. A row that is added later trains the
+# language models that it starts from again, with them every classifier that starts from them, and,
+# where the test fold was opened, every model that predicted it.
 clean-checkpoints:
 	@find results -name model.safetensors -print -delete 2>/dev/null || true
 
