@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ulmfit.config import paths
@@ -21,6 +21,20 @@ COMBINATIONS = {
     "vote": "majority vote",
 }
 """How titles call the ways to combine an ensemble's members; the usual one is not named."""
+
+
+def check_rows(where: str, cells: Iterable[PlannedCell]) -> None:
+    """Two rows of a table, or two candidates of one row, must not be the same run (UserError)."""
+    rows: dict[str, str] = {}
+    for cell in cells:
+        check_rows(where, cell.among)
+        for path in {run.path for run in cell.runs}:
+            if path in rows:
+                raise UserError(
+                    f"{where}: {rows[path]!r} and {cell.title!r} are the same run: what tells them "
+                    "apart changes nothing with this preset and these recipes; leave one out"
+                )
+            rows[path] = cell.title
 
 
 @dataclass(frozen=True)

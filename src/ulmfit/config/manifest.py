@@ -187,11 +187,14 @@ def _cell(
 
 
 def _published_row(cell: PlannedCell, experiment: Experiment) -> str:
-    """How config/published.yaml calls a row; empty where the paper cannot have it."""
+    """How config/published.yaml calls a row; empty where the paper cannot have it.
+
+    A choice among variants stands for the first of them.
+    """
     if cell.runs and cell.runs[0].kind == "ensemble":
         return f"{cell.variant}, {cell.runs[0].fields['ensemble']}"
     usual = (cell.tokenizer, cell.direction) == (experiment.tokenizer, experiment.direction)
-    return cell.variant if usual else ""
+    return (cell.among[0] if cell.among else cell).variant if usual else ""
 
 
 def _number(n: str) -> int | str:

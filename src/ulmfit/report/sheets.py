@@ -107,8 +107,9 @@ def fold_remark(experiment: Experiment) -> str:
     if experiment.fold != "select":
         return ""
     return (
-        "The same fold chose epochs and candidates, so these errors are somewhat too low, more so "
-        "for rows that stop early."
+        "The same fold chose epochs and candidates. Rows that stop early show the lowest error of "
+        "all their epochs on it, so theirs are too low; the lead of rows that show their last "
+        "epoch, such as the paper's ULMFiT, is understated."
     )
 
 
