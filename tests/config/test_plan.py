@@ -20,9 +20,30 @@ def test_variants_of_one_stage_share_all_stages_above(make_plan):
 
 def test_equal_recipes_are_one_run_whoever_asks_for_them(make_plan, study, variants):
     variants["twin"] = variants["full"]
-    study["experiments"]["main"]["cells"].append("twin")
+    study["experiments"]["other"] = study["experiments"]["main"] | {"cells": ["ulmfit", "twin"]}
     plan = make_plan(study, variants)
     assert {run.path for run in plan.runs()} == {run.path for run in make_plan().runs()}
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["ulmfit", "full", "twin"],
+        ["ulmfit", {"among": ["full", "twin"]}],
+        ["ulmfit", "plain"],
+        ["ulmfit", {"variant": "ulmfit", "title": "Again"}],
+    ],
+)
+def test_two_rows_of_a_table_are_not_the_same_run(make_plan, study, variants, cells):
+    variants |= {"twin": variants["full"], "plain": {"classify": {"freezing": {"epochs": 1}}}}
+    study["experiments"]["main"]["cells"] = cells
+    with pytest.raises(UserError, match=r"experiments.main: .* are the same run: .* leave one out"):
+        make_plan(study, variants)
+
+
+def test_a_candidate_may_be_a_row_of_its_own(make_plan, study):
+    study["experiments"]["main"]["cells"] = ["ulmfit", "full", {"among": ["full", "from-scratch"]}]
+    assert len(make_plan(study).cells("main")) == 3
 
 
 def test_the_order_of_the_yaml_moves_no_path(make_plan, study, variants):
@@ -34,7 +55,10 @@ def test_the_order_of_the_yaml_moves_no_path(make_plan, study, variants):
 
 def test_a_variant_laid_over_nothing_is_the_base_recipe(make_plan, study, variants):
     variants["plain"] = {"classify": {"freezing": {"plan": "gradual"}}}
-    study["experiments"]["main"]["cells"].append("plain")
+    study["experiments"]["other"] = study["experiments"]["main"] | {
+        "cells": ["plain"],
+        "reference": None,
+    }
     plan = make_plan(study, variants)
     assert {run.path for run in plan.runs()} == {run.path for run in make_plan().runs()}
 
@@ -184,7 +208,11 @@ def test_one_folder_never_stands_for_two_ensembles(make_plan, study, monkeypatch
     pattern = "ensembles/{dataset}/{ensemble}/{variant}/n{n_labelled}/s{seed}"
     monkeypatch.setattr("ulmfit.config.paths.ENSEMBLE", pattern)
     both = {"variant": "ulmfit", "ensemble": "fwd+bwd"}
-    study["experiments"]["main"]["cells"] = ["ulmfit", both, both | {"tokenizer": "subword"}]
+    main = study["experiments"]["main"]
+    study["experiments"] = {
+        "main": main | {"cells": ["ulmfit", both]},
+        "other": main | {"cells": ["ulmfit", both | {"tokenizer": "subword"}]},
+    }
     with pytest.raises(UserError, match="would stand for two different ones"):
         make_plan(study)
 
@@ -256,7 +284,7 @@ def test_experiments_are_shown_in_the_order_asked_for_whatever_that_of_the_yaml(
     assert names == ["m", "a", "z"]
 
 
-def test_the_reference_is_never_an_ensemble(make_plan, study, variants):
+def test_the_reference_is_never_an_ensemble(make_plan, study):
     study["ensembles"] = {
         "mates": {"members": [{}, {"variant": "full"}]},
         "pair": {"members": [{}, {"variant": "from-scratch"}]},
@@ -295,8 +323,15 @@ def test_a_baseline_may_be_the_reference(make_plan, study):
 
 
 def test_a_reference_that_is_two_rows_is_refused(make_plan, study):
-    study["experiments"]["main"]["cells"] = ["ulmfit", {"variant": "ulmfit", "title": "Again"}]
-    with pytest.raises(UserError, match=r"reference 'ulmfit' is two of the cells \(reviews/100\)"):
+    better = {"among": ["full", "from-scratch"]}
+    main = study["experiments"]["main"]
+    main |= {"cells": ["ulmfit", better], "reference": "best-of-full+from-scratch"}
+    plan = make_plan(study)
+    assert plan.references("main") == {"reviews/100": plan.cells("main")[1].id}
+    main["cells"].append(better | {"title": "Again"})
+    with pytest.raises(
+        UserError, match=r"reference 'best-of-.*is two of the cells \(reviews/100\)"
+    ):
         make_plan(study)
 
 
@@ -331,3 +366,107 @@ def test_the_manifest_tells_what_each_row_chose_by_the_fold_select(make_plan, st
         [],
         ["epoch", "weights"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("recipes", "message"),
+    [
+        (
+            {"classify": {"dropouts": {"multiplier": 2.0}}},
+            r"variant ulmfit: classify: dropouts.weight: 0.5 times dropouts.multiplier 2.0 is 1, "
+            "and must be less than 1",
+        ),
+        (
+            {"classify": {"dropouts": {"weight": 0.1}, "head_dropouts": [0.7, 0.1]}}
+            | {"finetune": {"dropouts": {"multiplier": 4.0}}},
+            "finetune: dropouts.input: 0.25 times dropouts.multiplier 4.0 is 1",
+        ),
+        (
+            {
+                "classify": {
+                    "dropouts": {"weight": 0.1, "multiplier": 1.5},
+                    "head_dropouts": [0.7, 0.9],
+                }
+            },
+            "classify: head_dropouts.0: 0.7 times dropouts.multiplier 1.5 is 1.05",
+        ),
+        (
+            {"finetune": {"architecture": {"hidden": 64}}},
+            "finetune: architecture.hidden is 64 and 1150 in pretrain, whose weights",
+        ),
+        (
+            {"classify": {"architecture": {"embedding": 64}}},
+            "classify: architecture.embedding is 64 and 400 in finetune",
+        ),
+        (
+            {"finetune": {"architecture": {"decoder_bias": True}}},
+            "finetune: architecture.decoder_bias is True and False in pretrain",
+        ),
+        (
+            {"classify": {"optimizer": {"lr": float("inf")}}},
+            "classify: optimizer.lr: input should be a finite number, not inf",
+        ),
+        (
+            {"classify": {"optimizer": {"rates": [float("nan")]}}},
+            "classify: optimizer.rates.0: input should be a finite number, not nan",
+        ),
+    ],
+)
+def test_recipes_that_would_fail_in_training_are_refused_before(make_plan, study, recipes, message):
+    study["recipes"] = recipes
+    with pytest.raises(UserError, match=message) as caught:
+        make_plan(study)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_classifier_leaves_the_bias_of_the_decoder_out(make_plan, study):
+    study["recipes"] = {
+        stage: {"architecture": {"decoder_bias": True}} for stage in ("pretrain", "finetune")
+    }
+    # The last dropout of the head is not multiplied.
+    study["recipes"]["classify"] = {
+        "dropouts": {"multiplier": 1.9},
+        "head_dropouts": [0.5, 0.9],
+    }
+    assert list(make_plan(study).runs())
+
+
+def test_a_size_counts_from_the_stage_whose_weights_there_are(make_plan, study):
+    """Without fine-tuning a classifier starts from the pretrained model, from scratch from none."""
+    study["recipes"] = {"classify": {"architecture": {"hidden": 64}}}
+    study["experiments"]["main"] |= {"cells": ["from-scratch"], "reference": None}
+    assert list(make_plan(study).runs())
+    study["experiments"]["main"]["cells"] = ["no-finetuning"]
+    with pytest.raises(UserError, match="hidden is 64 and 1150 in pretrain"):
+        make_plan(study)
+
+
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        (
+            {"finetune": "none", "finetune_text": "labelled"},
+            "variant odd: finetune_text is 'labelled', but finetune is 'none'",
+        ),
+        (
+            {"finetune": "supervised"},
+            "finetune shares the recipe of 'supervised' but not its text: .*'labelled'",
+        ),
+    ],
+)
+def test_a_text_that_no_language_model_would_read_is_refused(
+    make_plan, study, variants, odd, message
+):
+    variants |= {"supervised": {"finetune": {"epochs": 2}, "finetune_text": "labelled"}, "odd": odd}
+    with pytest.raises(UserError, match=message):
+        make_plan(study, variants)
+
+
+def test_a_shared_language_model_may_name_its_text(make_plan, study, variants):
+    variants |= {
+        "supervised": {"finetune": {"epochs": 2}, "finetune_text": "labelled"},
+        "sharer": {"finetune": "supervised", "finetune_text": "labelled", "classify": "full"},
+    }
+    study["experiments"]["main"]["cells"] += ["supervised", "sharer"]
+    models = language_models(make_plan(study, variants))
+    assert len({m["path"] for m in models if m["n_text"] == "100"}) == 2

@@ -44,7 +44,8 @@ def test_what_was_chosen_on_the_fold_shown_is_named_and_who_chose_nothing(study:
 
     assert said([], ["epoch"], ["epoch", "weights"]) == (
         "The same fold chose epochs and the weights of ensembles, so errors of those rows are too "
-        "low. ULMFiT chose nothing on it, while the other rows kept their best epoch."
+        "low. ULMFiT chose nothing on it, while the other rows kept their best epoch, "
+        "which favours them."
     )
     assert "chose the settings of baselines, so" in said([], ["settings"], [])
     assert "nothing" not in said(["epoch"], ["candidate"], ["settings"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ulmfit.config import paths
@@ -33,6 +33,20 @@ def distinct(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
         else cell
         for cell in cells
     ]
+
+
+def check_rows(where: str, cells: Iterable[PlannedCell]) -> None:
+    """Two rows of a table, or two candidates of one row, must not be the same run (UserError)."""
+    rows: dict[str, str] = {}
+    for cell in cells:
+        check_rows(where, cell.among)
+        for path in {run.path for run in cell.runs}:
+            if path in rows:
+                raise UserError(
+                    f"{where}: {rows[path]!r} and {cell.title!r} are the same run: what tells them "
+                    "apart changes nothing with this preset and these recipes; leave one out"
+                )
+            rows[path] = cell.title
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ def check_targets(study: Study) -> None:
     for target, name in targets(study).items():
         if target in RULES:
             raise UserError(
-                f"study {study.study}: experiments.{name}: {target.replace('_', '-')!r} is the name "
-                "of a rule of the workflow: call the experiment, or its alias, otherwise"
+                f"study {study.study}: experiments.{name}: {target.replace('_', '-')!r} is the "
+                "name of a rule of the workflow: call the experiment, or its alias, otherwise"
             )
 
 

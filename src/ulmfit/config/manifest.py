@@ -180,7 +180,7 @@ def _cell(plan: Plan, cell: PlannedCell, experiment: Experiment) -> dict[str, An
 
 
 def _choices(plan: Plan, cell: PlannedCell, models: list[Run]) -> list[str]:
-    """What a row chose by the fold select: epoch, candidate, weights or settings; mostly nothing."""
+    """What a row chose by the fold select: epoch, candidate, weights, settings."""
     stops = any(
         json.loads(plan.recipe(stage, model.fields))["early_stopping"]
         for model in models

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from ulmfit.config import paths
-from ulmfit.config.cells import CellPlanner, distinct
+from ulmfit.config.cells import CellPlanner, check_rows, distinct
 from ulmfit.config.checks import (
     check_experiments,
     check_files,
@@ -72,6 +72,8 @@ class Plan:
             self.source_options(name)
             self.fold_options(name)
         # Resolve everything now: a mistake must stop before any job starts.
+        for name in self.study.experiments:
+            check_rows(f"{self._where}: experiments.{name}", self.cells(name))
         for run in self.runs():
             check_stages(f"{self._where}: variant {run.variant}", run.fields, self.recipe)
 

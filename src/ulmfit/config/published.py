@@ -27,12 +27,14 @@ def check_published(registry: Registry, where: str) -> None:
 def published_error(plan: Plan, experiment: Experiment, cell: PlannedCell) -> str | None:
     """What the paper prints for a row, in per cent; None where it never ran that row.
 
-    Its rows have all labels and words; fold and direction are those of its table.
+    Its rows have all labels and words; fold and direction are those of its table. A choice among
+    variants stands for the first of them.
     """
     if cell.n_labelled != "all" or not _words(plan, cell):
         return None
     for table in _tables(plan, experiment):
-        error = table.rows.get(cell.dataset, {}).get(cell.variant)
+        variant = (cell.among[0] if cell.among else cell).variant
+        error = table.rows.get(cell.dataset, {}).get(variant)
         if error is not None and _direction(plan, cell) == table.direction:
             return error
     return None
@@ -58,7 +60,8 @@ def _tables(plan: Plan, experiment: Experiment) -> list[PublishedTable]:
 
 
 def _models(cell: PlannedCell) -> list[Run]:
-    return [model for run in cell.runs for model in run.members or (run,)]
+    rows = cell.among or (cell,)
+    return [model for row in rows for run in row.runs for model in run.members or (run,)]
 
 
 def _words(plan: Plan, cell: PlannedCell) -> bool:
@@ -70,7 +73,7 @@ def _words(plan: Plan, cell: PlannedCell) -> bool:
 
 def _direction(plan: Plan, cell: PlannedCell) -> str | None:
     """``fwd``, ``bwd``, or ``fwd+bwd`` for the mean of the two; None for other ensembles."""
-    if cell.kind == "model":
+    if cell.kind != "ensemble":
         return cell.direction
     directions = [member.direction for member in cell.runs[0].members]
     plain = plan.combination(cell.runs[0].fields["ensemble"]) == "mean"

@@ -129,6 +129,11 @@ class Variant:
         "text",
         "Words: the vocabulary of the text that LM fine-tuning reads, or the pretrained one kept.",
     )
+    ablation: bool = key(
+        False,
+        "Whether it is one of the paper's own cells, under which lies what the preset says of "
+        "`ablations`.",
+    )
     baseline: Literal["tfidf", "nb-svm"] | None = key(
         None,
         "A baseline that is no language model: `tfidf`, logistic regression on TF-IDF; `nb-svm`, "
@@ -292,7 +297,11 @@ class Preset:
     )
     ablations: dict[Literal["pretrain", "finetune", "classify"], Override] = field(
         default_factory=dict,
-        metadata={"description": "Laid under every variant but `ulmfit`."},
+        metadata={"description": "Laid over the preset's recipes for variants with `ablation`."},
+    )
+    variants: dict[str, dict[Literal["pretrain", "finetune", "classify"], Override]] = field(
+        default_factory=dict,
+        metadata={"description": "Laid over variants of config/variants.yaml, by name and stage."},
     )
     finetune_text: Literal["all", "labelled", "with-test"] = key(
         "all", "Text of LM fine-tuning of the variants that name none."

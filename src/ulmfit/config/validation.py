@@ -58,7 +58,8 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 def adapter(kind: Any) -> TypeAdapter[Any]:
     """The pydantic view of a dataclass, unknown keys forbidden at every depth."""
     for nested in _dataclasses_in(kind):
-        nested.__pydantic_config__ = ConfigDict(extra="forbid", strict=False)
+        # Canonical JSON has no word for infinity or "not a number".
+        nested.__pydantic_config__ = ConfigDict(extra="forbid", strict=False, allow_inf_nan=False)
     return TypeAdapter(kind)
 
 

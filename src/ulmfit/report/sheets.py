@@ -128,7 +128,10 @@ def fold_remark(experiment: Experiment) -> str:
     if not none:
         return f"{text}."
     kept = "kept their best epoch" if "epoch" in made else "chose what suits it"
-    return f"{text}. {wording.listing(none)} chose nothing on it, while the other rows {kept}."
+    return (
+        f"{text}. {wording.listing(none)} chose nothing on it, while the other rows {kept}, which "
+        "favours them."
+    )
 
 
 def _caption(experiment: Experiment) -> str:
