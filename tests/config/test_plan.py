@@ -470,3 +470,47 @@ def test_a_shared_language_model_may_name_its_text(make_plan, study, variants):
     study["experiments"]["main"]["cells"] += ["supervised", "sharer"]
     models = language_models(make_plan(study, variants))
     assert len({m["path"] for m in models if m["n_text"] == "100"}) == 2
+
+
+@pytest.mark.parametrize(
+    "unused",
+    [
+        {},
+        {"ablation": True},
+        {"baseline": "tfidf"},
+        {"finetune": "none"},
+        {"classify": "full"},
+        {"ablation": True, "finetune": {"epochs": 9}},
+        {"classify": {"epochs": 9}},
+    ],
+    ids=str,
+)
+def test_one_more_variant_that_nobody_uses_moves_no_path(make_plan, study, variants, unused):
+    presets = {"paper": {"ablations": {"classify": {"early_stopping": True}}}}
+    variants["no-pretraining"]["ablation"] = True
+    variants["lm-full"] = {"ablation": True, "finetune": {"schedule": {"kind": "constant"}}}
+    study["experiments"]["main"]["cells"].append("lm-full")
+    before = {run.variant: run for run in make_plan(study, variants, presets).runs()}
+    variants["a-first"] = unused
+    after = {run.variant: run for run in make_plan(study, variants, presets).runs()}
+    assert {name: run.path for name, run in before.items()} == {
+        name: run.path for name, run in after.items()
+    }
+    fields = {name: run.fields["classify"] for name, run in after.items()}
+    assert fields["ulmfit"] == fields["no-finetuning"] == "ulmfit"
+    # The base recipe with what lies under ablations belongs to no single one of them.
+    assert fields["no-pretraining"] == fields["lm-full"] == "ulmfit-ablation"
+
+
+def test_no_variant_takes_the_name_of_the_base_of_ablations(make_plan, study, variants):
+    variants["ulmfit-ablation"] = {"classify": {"epochs": 9}}
+    with pytest.raises(UserError, match="no variant may be called 'ulmfit-ablation'"):
+        make_plan(study, variants)
+
+
+def test_an_own_base_recipe_leaves_no_variant_without_a_name(make_plan, study, variants):
+    variants["ulmfit"]["classify"] = {"epochs": 9}
+    study["experiments"]["main"]["cells"].append("tfidf")
+    fields = {run.variant: run.fields for run in make_plan(study, variants).runs()}
+    assert fields["ulmfit"]["classify"] == "ulmfit"
+    assert fields["no-pretraining"]["classify"] == fields["no-finetuning"]["classify"] != "ulmfit"

@@ -16,6 +16,9 @@ from ulmfit.store.files import canonical_json
 BASE = "ulmfit"
 """Name of the variant that all others are differences from, and of the study's base recipes."""
 
+ABLATION = "ulmfit-ablation"
+"""Name of the base recipes with what the preset lays under ablations; of no variant."""
+
 
 @dataclass(frozen=True)
 class StageRecipes:
@@ -40,6 +43,8 @@ def all_variants(study: Study, registry: Registry) -> dict[str, Variant]:
         check_name(name, registry.variants, where, "variant")
         variants[name] = _changed(variants[name], stages, f"{where}.{name}")
     variants |= study.variants
+    if ABLATION in variants:
+        raise UserError(f"study {study.study}: no variant may be called {ABLATION!r}")
     for name in variants:
         _check_text(f"study {study.study}: variant {name}", name, variants, preset.finetune_text)
     return variants
@@ -107,8 +112,9 @@ def stage_recipes(study: Study, registry: Registry, dataset: str) -> StageRecipe
     The layers of a recipe, each over the one before: defaults of the dataclass, preset, what the
     preset says of ablations (variants with `ablation`), study, dataset, variant.
 
-    A recipe is named after the variant that brings it: `ulmfit` for the base recipe, else the first
-    in alphabetical order, so that reordering the YAML moves no path.
+    A recipe is named after the variant that says it: `ulmfit` for the base recipe, else the first
+    in alphabetical order, so that reordering the YAML moves no path. Variants that say nothing of a
+    stage, and baselines, name none, so that one more of them moves no path either.
     """
     variants = all_variants(study, registry)
     contents = {
@@ -122,12 +128,17 @@ def stage_recipes(study: Study, registry: Registry, dataset: str) -> StageRecipe
     recipes: dict[str, dict[str, str]] = {}
     for stage, by_variant in contents.items():
         name_of: dict[str, str] = {}
-        # A variant that points to another brings no recipe of its own, so it names none.
-        owners = [name for name in sorted(variants) if not _points(variants[name], stage)]
-        for variant in [BASE, *owners]:
+        owners = [name for name in sorted(variants) if _owns(variants[name], stage)]
+        ablations = {
+            name: ABLATION
+            for name, variant in variants.items()
+            if variant.ablation and _silent(variant, stage)
+        }
+        # Last those that only an `ulmfit` with keys of its own leaves without a name.
+        for variant in [BASE, *ablations, *owners, *sorted(variants)]:
             content = by_variant[variant]
             if content is not None:
-                name_of.setdefault(content, variant)
+                name_of.setdefault(content, ablations.get(variant, variant))
         for variant, content in by_variant.items():
             names[variant][stage] = NONE if content is None else name_of[content]
         recipes[stage] = {name: content for content, name in name_of.items()}
@@ -166,6 +177,16 @@ def _content(
     if stage != "pretrain":
         layers.append(study.datasets[dataset].recipes.get(stage, {}))  # type: ignore[call-overload]
     return _canonical(stage, [*layers, own or {}], f"{where}: {stage}")
+
+
+def _silent(variant: Variant, stage: str) -> bool:
+    """Whether a variant that is no baseline takes a stage as it finds it."""
+    return variant.baseline is None and not getattr(variant, stage)
+
+
+def _owns(variant: Variant, stage: str) -> bool:
+    """Whether a variant says keys of a stage's recipe itself."""
+    return bool(getattr(variant, stage)) and not isinstance(getattr(variant, stage), str)
 
 
 def _points(variant: Variant, stage: str) -> bool:
