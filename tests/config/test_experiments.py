@@ -223,9 +223,33 @@ def test_chain_thaw_of_deepmoji_has_patience_and_a_fresh_adam_in_each_step(full)
     assert [stage.epochs for stage in freezing_stages(group_names(recipe), recipe)] == [8] * 6
 
 
-def test_one_fold_says_which_rows_it_favours():
-    head = (CONFIG / "studies/paper.yaml").read_text().split("study:")[0]
-    assert "ULMFiT's lead over them is understated" in head
+@pytest.mark.parametrize("stops", [True, False])
+@pytest.mark.parametrize("preset", ["paper", *OF_2018, "modern"])
+def test_a_study_decides_for_every_registered_variant_who_stops_early(preset, stops):
+    recipes = {"classify": {"early_stopping": stops}}
+    stages = plan({"main": None}, preset=preset, recipes=recipes)._stages["docstrings"]
+    found = {
+        from_json(Classifier, recipe).early_stopping
+        for recipe in stages.recipes["classify"].values()
+    }
+    assert found == {stops}
+
+
+@pytest.mark.parametrize("preset", ["paper", *OF_2018, "modern"])
+def test_extras_have_the_early_stopping_of_ulmfit(preset):
+    """Rows x3 to x8 of ulmfit.md section 11 stop as `ulmfit` does, x1 and x2 as the ablations."""
+    stages = plan({"main": None}, preset=preset)._stages["docstrings"]
+    recipes = stages.recipes["classify"]
+    stopping = {
+        name
+        for name, names in stages.names.items()
+        if from_json(Classifier, recipes[names["classify"]]).early_stopping
+    }
+    assert stages.names.keys() >= {"one-cycle", "unmasked-padding", "pooling-max"}
+    compared = {"full-high-rate", "from-scratch-high-rate", "from-scratch-tuned"}
+    compared |= {"full-stlr", "full-discr-stlr", "full-cos", "freez-discr-cos"}
+    compared |= {"chain-thaw-deepmoji", *COOKBOOK} - {"ulmfit"}
+    assert stopping == (set() if preset in OF_2018 else compared)
 
 
 def test_language_models_differ_where_tables_5_and_6_say(cells):

@@ -24,10 +24,15 @@ def test_a_fold_that_also_chose_is_said_in_caption_and_limits(study: Study) -> N
     assert "The same fold chose" not in experiment_sheet(first).caption
     assert not any("One fold both chose" in text for text in limits(study, PROVENANCE))
     one = replace(first, fold="select")
-    assert "The same fold chose epochs" in experiment_sheet(one).caption
+    caption = experiment_sheet(one).caption
+    assert "The same fold chose epochs" in caption
+    # Who gains by it: a row that keeps its best epoch, not one that keeps its last.
+    assert "Rows that stop early show the lowest error of all their epochs" in caption
+    assert "such as the paper's ULMFiT, is understated" in caption
     told = replace(study, experiments=(one, *others))
     (text,) = (text for text in limits(told, PROVENANCE) if "One fold both chose" in text)
     assert one.title in text
+    assert "errors of rows that stop early are too low and the lead of rows that do not" in text
 
 
 def test_rows_whose_models_have_read_the_test_text_are_named(study: Study) -> None:
