@@ -44,7 +44,14 @@ def _documents(options: argparse.Namespace) -> None:
     from ulmfit.data.stages import make_documents
 
     files = {key: Path(path) for key, path in json.loads(options.files).items()}
-    make_documents(options.source, options.options, files, options.output, options.provenance)
+    make_documents(
+        options.source,
+        options.options,
+        files,
+        options.output,
+        options.provenance,
+        options.digests,
+    )
 
 
 def _folds(options: argparse.Namespace) -> None:
@@ -237,6 +244,9 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--source", required=True, help="name of a registered source")
     add.add_argument("--options", default="{}", help="its options, as JSON")
     add.add_argument("--files", default="{}", help="paths of its files by key, as JSON")
+    add.add_argument(
+        "--digests", default="{}", help="digests of its published files by key, as JSON"
+    )
     _paths(add, "output", "provenance")
 
     add = stage("folds", _folds, "Divide documents into folds.")

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from ulmfit.config.recipes import to_dict
+from ulmfit.config.sources import SOURCE_OPTIONS
+from ulmfit.data.stages import make_documents
+from ulmfit.store.tables import DOCUMENT_COLUMNS, read_table
 
 Install = Callable[[str, dict[str, str]], Path]
 
@@ -26,3 +32,21 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         return site
 
     return write
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Documents of a source, from the content of its files by name: ``key.suffix``."""
+
+    def documents(source, contents, **options):
+        files = {}
+        for name, content in contents.items():
+            files[name.split(".")[0]] = tmp_path / name
+            content = content.encode() if isinstance(content, str) else content
+            (tmp_path / name).write_bytes(content)
+        values = json.dumps(to_dict(SOURCE_OPTIONS[source](**options)))
+        output = tmp_path / "documents.parquet"
+        make_documents(source, values, files, output, tmp_path / "source.json")
+        return read_table(output, DOCUMENT_COLUMNS)
+
+    return documents

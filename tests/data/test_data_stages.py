@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -50,6 +51,30 @@ def test_a_corpus_goes_from_source_to_folds(install, tmp_path):
     make_documents("docstrings-prose", options, {}, tmp_path / "again.parquet", again)
     assert again.read_bytes() == source.read_bytes()
     assert (tmp_path / "again.parquet").read_bytes() == table.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["sha256", "md5"])
+def test_a_published_file_replaced_after_fetching_is_refused(kind, tmp_path):
+    files = {key: tmp_path / f"{key}.label" for key in ("train", "test")}
+    for path in files.values():
+        path.write_text("NUM:date When ?\nHUM:ind Who ?\n")
+    # An own file has no digest, and an own folder its state in place of one.
+    known = hashlib.new(kind, files["train"].read_bytes()).hexdigest()
+    digests = json.dumps({"train": ["0" * 64, known], "test": [""]})
+
+    def read():
+        outputs = tmp_path / "d.parquet", tmp_path / "s.json"
+        make_documents("trec", "{}", files, *outputs, digests)
+
+    read()
+    for path in files.values():
+        path.write_text("NUM:date When ?\nHUM:ind Whom ?\n")
+    found = hashlib.sha256(files["train"].read_bytes()).hexdigest()
+    message = rf"train\.label is not the published file \(sha256 {found}\): delete it and run again"
+    with pytest.raises(UserError, match=message):
+        read()
+    files["train"].write_text("NUM:date When ?\nHUM:ind Who ?\n")
+    read()
 
 
 def test_the_content_digest_changes_with_a_letter(install, tmp_path):

@@ -99,14 +99,22 @@ def test_bytes_become_text(read, content, encoding, text):
         (FLAT | {"pos/x/a.txt": "x"}, r"pos/x/a\.txt: in no folder of a class"),
         (SPLIT | {"train/a.txt": "x"}, r"train/a\.txt: .* move it to train\|test/<label>/<file>"),
         (SPLIT | {"pos/a.txt": "x"}, r"mine/pos/a\.txt: in no folder of a class"),
-        (FLAT | {"pos/b.txt": " \n"}, r"1 of 4 documents without text; .* id 'pos/b'"),
-        (FLAT | {"pos/b.txt": b""}, r"1 of 4 documents without text; .* id 'pos/b'"),
+        (
+            FLAT | {"pos/b.txt": " \n"},
+            r"1 of 4 documents without text; .* .*mine/pos/b\.txt, id 'pos/b'",
+        ),
+        (
+            FLAT | {"pos/b.txt": b""},
+            r"1 of 4 documents without text; .* .*mine/pos/b\.txt, id 'pos/b'",
+        ),
         (FLAT | {"pos/b.txt": b"a\0"}, r"mine/pos/b\.txt: a NUL byte: not a text file"),
         (
             FLAT | {"pos/b.txt": b"\xe9"},
             r"pos/b\.txt: byte 0xe9 is not valid utf-8: set `encoding`",
         ),
         ({"pos/a.txt": "x", "unsup/a.txt": "y"}, "one class only, 'pos'"),
+        (FLAT | {"pos/a.TXT": "x"}, r"is .*pos/a\.txt, id 'pos/a', after .*pos/a\.TXT, id 'pos/a'"),
+        ({"unlabelled/a.txt": "x"}, "no document in split train, so nothing to train on"),
     ],
 )
 def test_a_bad_folder_is_refused_by_name(read, tmp_path, contents, message):

@@ -213,10 +213,11 @@ def broken(column: str, value: object) -> pd.DataFrame:
         (broken("id", "d2"), {}, "1 of 20 documents with an id that another one has.*'d2'"),
         (broken("text", "  "), {}, "1 of 20 documents without text.*'d3'"),
         (broken("label", None), {}, "without a label.*'d3'"),
-        (broken("split", "dev"), {}, "split that is not train / test / unlabelled"),
+        (broken("split", "dev"), {}, "split that is not train / test / unlabelled; .* split 'dev'"),
+        (broken("split", "unlabelled"), {}, "label in split unlabelled; .*'d3', label 'b'"),
         (documents(["a"] * 20), {}, "one class only, 'a'"),
         (documents(list("ab") * 10), {"report": 30}, "fold report wants 15.*finds"),
-        (documents(list("ab") * 10), {"select": 0, "report": 20}, "without documents for training"),
+        (documents(list("ab") * 10), {"select": 0, "report": 20}, "leave class 'a' without doc"),
         (documents(["a", "b", "c"], split=["train", "train", "test"]), {}, "class 'c' is in split"),
         (
             documents([*list("ab") * 50, "c"]),
@@ -229,6 +230,31 @@ def test_wrong_documents_are_refused_in_one_line(table, options, message):
     with pytest.raises(UserError, match=message) as caught:
         folds.divide(table, Folds(**{**PLAIN, "select": 2, **options}), 0)
     assert "\n" not in str(caught.value)
+
+
+def test_advice_on_templated_documents_names_what_holds_them_together():
+    start = "dear team , I am writing to you once again today because my order"
+    end = "has not arrived yet , please tell me when I can expect it"
+    texts = [f"{start} {words(n)} {end}" for n in range(198)]
+    table = documents(list("ab") * 100, texts=[*texts, words(300), words(301)])
+    with pytest.raises(UserError) as caught:
+        folds.divide(table, Folds(select=20), 0)
+    assert (
+        "or raise `near_duplicate`, or set it to 0: 198 of 200 documents have near copies, which "
+        "stay on one side; or enlarge the fold: 198 of 200 documents are in groups"
+    ) in str(caught.value)
+    for value in (0, 0.95):
+        found = folds.divide(table, Folds(select=20, near_duplicate=value), 0)["fold"]
+        assert found.value_counts().to_dict() == {"fit": 180, "select": 20}
+
+
+def test_advice_on_large_groups_works_and_names_no_near_copies():
+    table = documents(list("aab") * 20, [f"g{n // 3}" for n in range(60)])
+    with pytest.raises(UserError, match="or raise `max_group`: 60 of 60 documents") as caught:
+        folds.divide(table, Folds(select=10), 0)
+    assert "near_duplicate" not in str(caught.value)
+    found = folds.divide(table, Folds(select=10, max_group=0.5), 0)["fold"]
+    assert (found == "select").sum() == 10
 
 
 @given(

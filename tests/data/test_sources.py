@@ -13,29 +13,11 @@ import pandas as pd
 import pytest
 
 from ulmfit.config.recipes import to_dict
-from ulmfit.config.sources import SOURCE_OPTIONS, Folds
+from ulmfit.config.sources import Folds
 from ulmfit.data.stages import make_documents, make_folds
 from ulmfit.errors import UserError
 from ulmfit.store.files import read_json
-from ulmfit.store.tables import DOCUMENT_COLUMNS, read_table
-
-
-@pytest.fixture
-def read(tmp_path):
-    """Documents of a source, from the content of its files by name: ``key.suffix``."""
-
-    def documents(source, contents, **options):
-        files = {}
-        for name, content in contents.items():
-            files[name.split(".")[0]] = tmp_path / name
-            content = content.encode() if isinstance(content, str) else content
-            (tmp_path / name).write_bytes(content)
-        values = json.dumps(to_dict(SOURCE_OPTIONS[source](**options)))
-        output = tmp_path / "documents.parquet"
-        make_documents(source, values, files, output, tmp_path / "source.json")
-        return read_table(output, DOCUMENT_COLUMNS)
-
-    return documents
+from ulmfit.store.tables import DOCUMENT_COLUMNS
 
 
 def rows(table: pd.DataFrame, *columns: str) -> list[tuple]:
@@ -120,6 +102,22 @@ def test_imdb_reads_splits_classes_and_films(read):
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("1_3", " ", r"without text; the first is .*train/neg/1_3\.txt, id 'train-neg-1': fill"),
+        (
+            "0_4",
+            "x",
+            r"is .*neg/0_4\.txt, id 'train-neg-0', after .*neg/0_1\.txt, id 'train-neg-0'",
+        ),
+    ],
+)
+def test_wrong_reviews_are_named_by_their_member(read, name, text, message):
+    with pytest.raises(UserError, match=message):
+        read("imdb", {"archive.tar.gz": tar(REVIEWS | {f"aclImdb/train/neg/{name}.txt": text})})
+
+
 def test_an_archive_without_reviews_is_refused(read):
     with pytest.raises(UserError, match="not the IMDb archive"):
         read("imdb", {"archive.tar.gz": tar({"a.txt": "x"})})
@@ -158,7 +156,7 @@ def test_bytes_that_are_no_text_are_named_within_an_archive(
 
 @pytest.mark.parametrize("source", ["imdb", "zhang-csv", "wikitext"])
 def test_a_truncated_archive_is_refused_by_every_reader(read, source):
-    with pytest.raises(UserError, match=r"archive is damaged or cut off .*: delete it and fetch"):
+    with pytest.raises(UserError, match=r"archive is damaged or cut off .*: put a whole"):
         read(source, {"archive": tar({"train.csv": "1,a\n2,b\n" * 999} | REVIEWS)[:-40]})
 
 
@@ -213,8 +211,8 @@ def test_zhang_csv_reads_the_published_layout_of_yelp_and_dbpedia(read):
         ("", r"no rows in a member train\.csv"),
         ("1,a\n2,b,c\n", r"train\.csv, line 2: 3 columns, not a class and text as above it"),
         ('1,a\n2,"b\n', r"train\.csv, line 2: unexpected end of data: mend the quotes"),
-        ("1,a\n3,b\n", "class '3' is not one of the 2 in classes.txt"),
-        ("1,a\n2, \n", "documents without text; the first is row 1, id 'train-2'"),
+        ("1,a\n3,b\n", r"train\.csv, line 2: class '3' is not one of the 2 in classes.txt"),
+        ("1,a\n2, \n", r"text; the first is .*archive\.tgz, train\.csv, line 2, id 'train-2'"),
     ],
 )
 def test_bad_zhang_csv_is_named(read, train, message):
@@ -349,7 +347,10 @@ def test_another_encoding_is_a_key(read):
         (b"text,label\na,x\nb\0,y\n", r"train\.csv, line 3: a NUL byte: not a text file"),
         (b"text,label\na,x\ncaf\xe9,y\n", r"line 3: byte 0xe9 is not valid utf-8: set `encoding`"),
         (b'text,label\na,x\n"b,y\n', r"train\.csv, line 3: unexpected end of data: mend"),
-        (b"text,label\na,x\n ,y\n", r"1 of 2 documents without text; the first is row 1"),
+        (
+            b"text,label\na,x\n ,y\n",
+            r"1 of 2 documents without text; the first is .*train\.csv, line 3, id",
+        ),
         (b"text,label\na,x\nb,\n", r"documents without a label in split train or test"),
         (b"text,label\na,x\nb,x\n", r"one class only, 'x': a classifier needs two or more"),
         (b"text,label\n", "no documents at all"),
@@ -370,7 +371,12 @@ def test_a_bad_table_is_refused_with_its_line(read, content, message):
         ("valid.csv", CSV, {}, r"files\.valid: source 'table' knows train, test, unlabelled"),
         ("train.csv", CSV, {"encoding": "utf-16"}, "no superset of ASCII: use utf-8"),
         ("train.csv", CSV, {"encoding": "latin-0"}, "encoding 'latin-0': unknown"),
-        ("train.csv", CSV, {"split": "who"}, "with a split that is not train / test / unlabelled"),
+        (
+            "train.csv",
+            CSV,
+            {"split": "who"},
+            r"not train / test / unlabelled; .*csv, line 2, id 'train-1', split 'ann'",
+        ),
     ],
 )
 def test_other_mistakes_with_tables_are_named(read, name, content, options, message):

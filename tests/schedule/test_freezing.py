@@ -1,5 +1,7 @@
 """Plans of freezing: which groups train when, and at which rates."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -150,6 +152,18 @@ def test_stages_with_a_schedule_of_their_own_fit_into_no_curve_over_the_run(plac
     )
     with pytest.raises(UserError, match=r"freezing\.schedule: .* need scope stage"):
         stages(GROUPS, recipe)
+
+
+@pytest.mark.parametrize("recipe", [Classifier, LanguageModel])
+def test_restored_weights_may_not_meet_the_moments_of_others(recipe):
+    groups = GROUPS if recipe is Classifier else LM_GROUPS
+    freezing = Freezing(plan="chain-thaw", reload_best=True)
+    run = recipe(schedule=Schedule(scope="run"), freezing=freezing)
+    with pytest.raises(UserError, match=r"freezing\.reload_best: .* set schedule\.scope to stage"):
+        stages(groups, run)
+    assert len(stages(groups, replace(run, schedule=Schedule()))) > 1
+    assert len(stages(groups, replace(run, freezing=replace(freezing, plan="none")))) == 1
+    assert len(stages(groups, replace(run, freezing=replace(freezing, reload_best=False)))) > 1
 
 
 def test_group_names_are_those_of_the_models():

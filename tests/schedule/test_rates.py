@@ -163,7 +163,7 @@ def test_clr_8_8_starts_at_an_eighth():
     assert 0.01 * of_kind("clr", 80, ratio=8, cut_div=8)[0] == 0.00125
 
 
-@pytest.mark.parametrize("total", [1, 2, 7, 19, 20, 21, 99, 100, 137, 2000])
+@pytest.mark.parametrize("total", [2, 7, 19, 20, 21, 99, 100, 137, 2000])
 def test_cosine_is_fastai_in_one_cycle(total):
     annealing = CosAnneal(total)
     assert of_kind("cosine", total) == pytest.approx([annealing.share() for _ in range(total)])
@@ -207,6 +207,27 @@ def test_a_short_one_cycle_still_rises_for_one_update(total):
     rates = of_kind("one-cycle", total)
     assert rates[:2] == pytest.approx([1 / 32, 1])
     assert rates[-1] == pytest.approx(1e-5 if total > 2 else 1)
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
+def test_a_single_update_is_at_the_peak(kind):
+    assert at(0, 1, Schedule(kind=kind)) == (1.0, 0.7 if kind == "one-cycle" else None)
+
+
+@pytest.mark.parametrize("kind", sorted(SCHEDULES.keys() - {"cosine"}))
+@pytest.mark.parametrize("total", range(1, 41))
+def test_some_update_of_a_short_schedule_is_at_the_peak(kind, total):
+    rates = of_kind(kind, total)
+    # One-cycle's peak lies between two updates where cut_frac x total is not whole.
+    near = 0.99 if kind == "one-cycle" else 1.0
+    assert max(rates) >= near
+    if kind != "constant" and total > 1:
+        assert rates[0] == pytest.approx(1 / 32)
+
+
+def test_the_cosine_of_a_short_schedule_is_the_part_behind_the_peak():
+    assert of_kind("cosine", 2) == pytest.approx([0.01, 0.5])
+    assert of_kind("cosine", 3) == pytest.approx([0.01, 0.75, 0.25])
 
 
 def test_only_one_cycle_moves_the_momentum():

@@ -118,12 +118,13 @@ def test_windows_of_one_length_leave_the_rest_to_the_last():
     assert window_lengths(1, 70, None) == [1]
 
 
-def fastai_windows(steps, bptt, rng):
-    """fastai 0.7's LanguageModelLoader without its cap on updates (ulmfit.md 3.8)."""
+def published_windows(steps, bptt, rng, first):
+    """fastai 0.7's LanguageModelLoader without its cap on updates, or, without a first length of
+    its own, Merity et al.'s (ulmfit.md 3.8)."""
     i = 0
     while i < steps:
-        if i == 0:
-            seq_len = bptt + 5 * 5
+        if i == 0 and first is not None:
+            seq_len = first
         else:
             base = bptt if rng.random() < 0.95 else bptt / 2.0
             seq_len = max(5, int(rng.normal(base, 5)))
@@ -134,12 +135,13 @@ def fastai_windows(steps, bptt, rng):
 
 @settings(deadline=None)
 @given(st.integers(1, 5000), st.integers(1, 200), st.integers(0, 99))
-def test_variable_windows_are_those_of_fastai_and_cover_the_text(steps, bptt, seed):
-    ours = window_lengths(steps, bptt, np.random.default_rng(seed))
-    assert ours == list(fastai_windows(steps, bptt, np.random.default_rng(seed)))
-    assert sum(ours) == steps
-    assert ours[0] == min(bptt + 25, steps)
-    assert min(ours[:-1], default=5) >= 5
+def test_variable_windows_are_those_of_fastai_or_merity_and_cover_the_text(steps, bptt, seed):
+    for surplus, first in ((25, bptt + 5 * 5), (0, None)):
+        ours = window_lengths(steps, bptt, np.random.default_rng(seed), surplus)
+        theirs = published_windows(steps, bptt, np.random.default_rng(seed), first)
+        assert ours == list(theirs)
+        assert sum(ours) == steps
+        assert min(ours[:-1], default=5) >= 5
 
 
 def test_variable_windows_have_the_mean_and_the_two_kinds_of_the_formula():

@@ -107,6 +107,20 @@ def test_chain_thaw_moves_one_group_at_a_time_by_its_rate_then_all(
             assert moved[group] == pytest.approx(expected, rel=1e-2)
 
 
+def test_a_stage_of_a_single_update_trains_at_its_peak_rate(tokens, tmp_path, first_updates):
+    train(
+        tokens,
+        tmp_path,
+        epochs=4,
+        batch_size=60,
+        optimizer=Optimizer(rates=RATES, clip=0.0, weight_decay=0.0),
+    )
+    assert [name for name, _, _ in first_updates] == ["head", "+lstm1", "+lstm0", "all"]
+    for (_, moved, _), lowest in zip(first_updates, (3, 2, 1, 0), strict=True):
+        for group, rate in list(zip(GROUPS, RATES, strict=True))[lowest:]:
+            assert moved[group] == pytest.approx(rate, rel=1e-2)
+
+
 def test_one_optimizer_over_the_run_keeps_its_moments_from_stage_to_stage(
     tokens, tmp_path, first_updates
 ):
@@ -185,15 +199,28 @@ def test_every_stage_ends_with_the_best_weights_so_far_and_its_own_patience(
     assert same(load_weights(tmp_path / "model.safetensors")[0], validated[9])
 
 
-def test_without_reload_patience_counts_over_the_run_and_ends_it(tokens, tmp_path, monkeypatch):
-    weights = scripted(monkeypatch, [0.5, 0.3, 0.4, 0.4, 0.4, 0.1])
+def test_without_reload_patience_counts_in_the_last_stage_and_ends_it_alone(
+    tokens, tmp_path, monkeypatch
+):
+    errors = [0.5, 0.1, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.3, 0.2, 0.3, 0.3, 0.3, 0.0]
+    weights = scripted(monkeypatch, errors)
     freezing = Freezing(plan="chain-thaw", epochs=2)
     history, card = train(
         tokens, tmp_path, epochs=30, patience=3, early_stopping=True, freezing=freezing
     )
-    assert [row["stage"] for row in history] == ["head"] * 2 + ["embedding"] * 2 + ["lstm0"]
+    stages = [row["stage"] for row in history]
+    assert stages == [name for name in CHAIN[:4] for _ in range(2)] + ["all"] * 5
     assert card["weights_epoch"] == 2
     assert same(load_weights(tmp_path / "model.safetensors")[0], weights[2])
+
+
+def test_rising_errors_do_not_end_gradual_unfreezing_before_everything_is_unfrozen(
+    tokens, tmp_path, monkeypatch
+):
+    scripted(monkeypatch, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    history, card = train(tokens, tmp_path, epochs=9, patience=1, early_stopping=True)
+    assert [row["stage"] for row in history] == ["head", "+lstm1", "+lstm0", "all", "all"]
+    assert card["weights_epoch"] == 1
 
 
 def test_a_stage_that_ends_early_leaves_the_next_its_whole_schedule(tokens, tmp_path, monkeypatch):
@@ -221,20 +248,45 @@ def test_a_stage_shorter_than_the_validation_interval_is_validated_for_its_reloa
 def test_batch_norms_of_a_frozen_head_go_on_counting_or_stand_still(
     tokens, tmp_path, monkeypatch, mode
 ):
-    means = []
+    means, affine, batch_means = [], [], []
     plain = _Training.train_epoch
 
     def watched(self, losses):
+        norm = self.model.head[0]
+        seen = []
+        hook = norm.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
         row = plain(self, losses)
-        means.append(self.model.head[0].running_mean.clone())
+        hook.remove()
+        means.append(norm.running_mean.clone())
+        affine.append(torch.stack([norm.weight, norm.bias]).detach().clone())
+        centred = (seen[0] - norm.bias) / norm.weight
+        batch_means.append(centred.mean(0).abs().max().item())
         return row
 
     monkeypatch.setattr(_Training, "train_epoch", watched)
     freezing = Freezing(plan="chain-thaw", frozen_batch_norm=mode)
-    train(tokens, tmp_path, epochs=5, freezing=freezing)
-    still = [torch.equal(one, other) for one, other in pairwise(means)]
+    train(tokens, tmp_path, epochs=5, optimizer=Optimizer(lr=1e-4), freezing=freezing)
     frozen = mode == "eval"
-    assert still == [frozen, frozen, frozen, False]  # embedding, lstm0, lstm1, all
+
+    def still(values):
+        return [torch.equal(one, other) for one, other in pairwise(values)]
+
+    # Stages: head, embedding, lstm0, lstm1, all.
+    assert still(means) == [frozen, frozen, frozen, False]
+    assert [mean > 0.01 for mean in batch_means] == [False, frozen, frozen, frozen, False]
+    # fastai v1's train_bn would train weight and bias; here they are frozen with the head.
+    assert still(affine) == [True, True, True, False]
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_validations_further_apart_than_the_epochs_leave_the_last_epochs_alone(
+    tokens, tmp_path, early_stopping
+):
+    history, card = train(
+        tokens, tmp_path, epochs=5, validate_every=9, patience=1, early_stopping=early_stopping
+    )
+    assert [bool(row["select_error"]) for row in history] == [False] * 4 + [True]
+    assert card["weights_epoch"] == 5
 
 
 def test_features_of_a_frozen_encoder_are_computed_once(tokens, tmp_path, monkeypatch):

@@ -8,10 +8,11 @@ import torch
 from planted import classifier_recipe, planted_store
 
 from torch_lstm import TorchEncoder
-from ulmfit.config.recipes import Architecture, Classifier, Dropouts
+from ulmfit.config.recipes import Architecture, Classifier, Dropouts, Freezing, Optimizer
 from ulmfit.model.classifier import PoolingClassifier
 from ulmfit.store.probabilities import read_probabilities
 from ulmfit.store.tokens import PADDING
+from ulmfit.store.weights import load_weights
 from ulmfit.train.batches import pad
 from ulmfit.train.classifier import train_classifier
 from ulmfit.train.predict import class_logits, pooled_features, predict
@@ -101,6 +102,48 @@ def test_500_tokens_are_predicted_otherwise_beside_2000_where_padding_counts():
     together = model(beside, torch.tensor([2000, 2000])).softmax(1)[1]
     alone = model(short.unsqueeze(1), torch.tensor([500])).softmax(1)[0]
     assert (together - alone).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_the_padding_row_gets_no_gradient_and_the_words_that_of_torchs_padding_idx(dropout):
+    store, documents = planted_store(), [0, 5, 9, 20]
+    model = classifier(dropouts=replace(NONE, embedding=dropout)).train()
+    ids, lengths = pad(store, documents, "fwd", "unmasked")
+    assert (ids == PADDING).any()
+    masks = model.encoder.draw_masks(len(documents))
+    looked_up = model.encoder.embed(ids, masks)
+    weights = torch.randn_like(looked_up)
+    (looked_up * weights).sum().backward()
+    theirs = torch.nn.Embedding.from_pretrained(
+        model.encoder.embedding.detach().clone(), freeze=False, padding_idx=PADDING
+    )
+    rows = torch.ones(40) if masks.rows is None else masks.rows
+    (theirs(ids) * rows[ids].unsqueeze(-1) * weights).sum().backward()
+    torch.testing.assert_close(model.encoder.embedding.grad, theirs.weight.grad)
+
+    model.zero_grad()
+    model.loss(ids, lengths, torch.tensor([0, 1, 0, 1]), ar=2.0, tar=1.0)[0].backward()
+    norms = model.encoder.embedding.grad.norm(dim=1)
+    assert norms[PADDING] == 0
+    assert (norms > 0).sum() > 10 * (1 - dropout)
+
+
+def test_training_leaves_the_row_of_counted_padding_at_its_bits(tokens, tmp_path):
+    found = []
+    for epochs in (1, 3):
+        recipe = classifier_recipe(
+            padding="unmasked",
+            epochs=epochs,
+            optimizer=Optimizer(lr=0.02, weight_decay=0.0),
+            freezing=Freezing(plan="none"),
+        )
+        folder = tmp_path / str(epochs)
+        outputs = [folder / file for file in ("model.safetensors", "history.csv", "p.npz")]
+        train_classifier(recipe, tokens, None, "fwd", 60, 0, *outputs, device="cpu")
+        found.append(load_weights(outputs[0])[0]["encoder.embedding"])
+    still = (found[0] == found[1]).all(1)
+    assert still[PADDING]
+    assert not still[10:].any()
 
 
 def test_training_and_prediction_pad_alike_and_repeat_themselves(tokens, tmp_path):

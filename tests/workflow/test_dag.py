@@ -169,7 +169,7 @@ def test_the_fifteen_cells_of_tables_4_to_7_share_their_stages(tmp_path):
         "tokens": 2,
         # with and without dropout, one seed
         "pretrain": 2,
-        # as usual, without pretraining, without dropout, full at two rates and at discriminative ones
+        # as usual, without pretraining, without dropout, full at two rates, full + discr
         "finetune": 18,
         # fifteen cells, seven of them at a second rate
         "classify": 66,

@@ -51,8 +51,8 @@ rule documents:
         "Read the documents of {wildcards.text}"
     shell:
         "python -m ulmfit documents --source {params.source} --options {params.options:q}"
-        " --files {params.files:q} --output {output.documents} --provenance {output.source}"
-        " > {log} 2>&1"
+        " --files {params.files:q} --digests {params.digests:q}"
+        " --output {output.documents} --provenance {output.source} > {log} 2>&1"
 
 
 rule folds:

@@ -118,7 +118,10 @@ class Freezing:
         "epochs of its own brought no improvement.",
     )
     frozen_batch_norm: Literal["train", "eval"] = key(
-        "train", "Mode of the batch norms of a frozen head (2018: `eval`)."
+        "train",
+        "Batch norms of a frozen head normalise by the batch while their running statistics move "
+        "on, or (2018: `eval`) by the running ones, which stand still; their weights and biases "
+        "are frozen in both (fastai v1 trains them).",
     )
 
     def __post_init__(self) -> None:
@@ -209,7 +212,8 @@ class LanguageModel:
     bptt: int = key(70, "Time steps of truncated backpropagation.", ge=1)
     variable_bptt: bool = key(
         False,
-        "Time steps vary: first `bptt` + 25, then around `bptt`, at times around half of it.",
+        "Time steps vary around `bptt`, at times around half of it; without `rate_by_length` the "
+        "first of an epoch are `bptt` + 25 (2018).",
     )
     rate_by_length: bool = key(
         True, "The rate of an update is multiplied by its time steps over `bptt`."
@@ -223,7 +227,9 @@ class LanguageModel:
     early_stopping: bool = key(
         False, "Restore the weights of the epoch with the lowest validation loss."
     )
-    patience: int = key(0, "Epochs without improvement before training ends; 0 = never.", ge=0)
+    patience: int = key(
+        0, "Epochs without improvement before the last stage ends; 0 = never.", ge=0
+    )
     min_steps: int = key(
         1, "Fewest updates; all epochs are multiplied until they are reached.", ge=1
     )
@@ -280,8 +286,15 @@ class Classifier:
     early_stopping: bool = key(
         False, "Restore the weights of the epoch with the lowest error on the select fold."
     )
-    patience: int = key(0, "Epochs without improvement before training ends; 0 = never.", ge=0)
-    validate_every: int = key(1, "Epochs between two validations on the select fold.", ge=1)
+    patience: int = key(
+        0, "Epochs without improvement before the last stage ends; 0 = never.", ge=0
+    )
+    validate_every: int = key(
+        1,
+        "Epochs between two validations on the select fold, which the last epoch always has: from "
+        "`epochs` on it is the only one, and `early_stopping` has nothing to choose from.",
+        ge=1,
+    )
     min_steps: int = key(
         1, "Fewest updates; all epochs are multiplied until they are reached.", ge=1
     )

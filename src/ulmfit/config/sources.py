@@ -109,7 +109,8 @@ class WikiShards:
 class Table:
     """Your own CSV, TSV, JSONL or Parquet, told by suffix.
 
-    Files: `train`, perhaps `test` and `unlabelled`.
+    Files: `train`, perhaps `test` and `unlabelled`. Whole numbers are the same class whether a file
+    holds them as 1 or as 1.0, and blanks around a label are none of it.
     """
 
     text: tuple[str, ...] = key(("text",), "Column of each text field.", min_length=1)
@@ -120,6 +121,9 @@ class Table:
         None, "Column with `train`, `test` or `unlabelled`, if `train` is the only file."
     )
     encoding: str = key("utf-8", "Encoding of CSV, TSV and JSONL.")
+    quotes: bool = key(
+        True, "Quotation marks around a field of CSV or TSV are none of it; false = they are."
+    )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Archives from elsewhere, read member by member and never unpacked to disk.
 
-A member that leads out of the archive, a link, a device, or more content than the limits allow
-refuses the whole archive.
+A member that leads out of the archive, a link, a device, or more content or headers than the limits
+allow refuses the whole archive.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import io
 import lzma
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -30,8 +31,28 @@ DAMAGED = (
     zlib.error,
     lzma.LZMAError,
     EOFError,
-    gzip.BadGzipFile,
+    OSError,
 )
+DAMAGED_HEADERS = (
+    *DAMAGED,
+    LookupError,
+    NotImplementedError,
+    RecursionError,
+    ValueError,
+    struct.error,
+)
+"""What the libraries raise besides for directories and headers that are wrong or unknown."""
+EXTENDED = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.XGLTYPE,
+)
+"""Headers of a tar that are as long as they say, and are read whole to get to the member."""
+DAMAGE = "is damaged or cut off"
+SHOWN = 200
+"""Characters of a member's name in a message."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +60,7 @@ class Limits:
     """Most that an archive may hold: the largest published one has 100,008 members and 0.6 GB."""
 
     members: int = 250_000
+    header_bytes: int = 1 << 20
     member_bytes: int = 4 * GIB
     total_bytes: int = 8 * GIB
 
@@ -52,7 +74,7 @@ def members(path: Path, limits: Limits = LIMITS) -> Iterator[tuple[str, BinaryIO
     A content is read before the next member is asked for. Raises UserError for an archive that is
     unsafe, too large, damaged or cut off.
     """
-    with _damage_named(path):
+    with _damage_named(path, DAMAGED_HEADERS):
         if zipfile.is_zipfile(path):
             yield from _of_zip(path, limits)
         else:
@@ -62,7 +84,9 @@ def members(path: Path, limits: Limits = LIMITS) -> Iterator[tuple[str, BinaryIO
 @contextmanager
 def decompressed(path: Path, limits: Limits = LIMITS) -> Iterator[BinaryIO]:
     """A file's content, decompressed if it is gzip, bzip2 or xz (told by its first bytes)."""
-    with _damage_named(path), open(path, "rb") as file, _opener(file.read(6))(path) as stream:
+    with _damage_named(path), open(path, "rb") as file:
+        opener = _opener(file.read(6))
+    with opener(path) as stream:
         yield _guarded(stream, path, limits.total_bytes)
 
 
@@ -79,12 +103,17 @@ def _opener(start: bytes) -> Callable[[Path], IO[bytes]]:
 
 
 @contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
+def _damage_named(path: Path, damaged: tuple[type[Exception], ...] = DAMAGED) -> Iterator[None]:
     try:
         yield
-    except DAMAGED as error:
+    except PermissionError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    except damaged as error:
+        # Published files were compared with their digests, so this is most likely a file of the
+        # user's own.
+        what = "is of an unknown kind" if isinstance(error, NotImplementedError) else DAMAGE
         raise UserError(
-            f"{path} is damaged or cut off ({error}): delete it and fetch it again"
+            f"{path} {what} ({error}): put a whole copy in its place, or pack it again"
         ) from error
 
 
@@ -96,9 +125,13 @@ def _of_zip(path: Path, limits: Limits) -> Iterator[tuple[str, BinaryIO]]:
             _check(path, member.filename, number, member.file_size, total, limits)
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise UserError(f"{path}: member {member.filename!r} is a link or device: not read")
+                raise UserError(
+                    f"{path}: member {member.filename[:SHOWN]!r} is a link or device: not read"
+                )
             if member.flag_bits & 1:
-                raise UserError(f"{path}: member {member.filename!r} is encrypted: not read")
+                raise UserError(
+                    f"{path}: member {member.filename[:SHOWN]!r} is encrypted: not read"
+                )
             if not member.is_dir():
                 # zipfile reads no further than the size that was checked.
                 with archive.open(member) as content:
@@ -109,14 +142,16 @@ def _of_tar(path: Path, limits: Limits) -> Iterator[tuple[str, BinaryIO]]:
     with (
         decompressed(path, limits) as stream,
         # As a stream: members are met in their order, so nothing is decompressed twice.
-        tarfile.open(fileobj=stream, mode="r|") as archive,
+        tarfile.open(fileobj=stream, mode="r|", tarinfo=_header(path, limits)) as archive,
     ):
         total = 0
         for number, member in enumerate(archive, start=1):
             total += member.size
             _check(path, member.name, number, member.size, total, limits)
             if not (member.isreg() or member.isdir()):
-                raise UserError(f"{path}: member {member.name!r} is a link or device: not read")
+                raise UserError(
+                    f"{path}: member {member.name[:SHOWN]!r} is a link or device: not read"
+                )
             if member.isreg():
                 content = cast(IO[bytes], archive.extractfile(member))
                 yield member.name, _guarded(content, path, limits.member_bytes)
@@ -126,13 +161,40 @@ def _of_tar(path: Path, limits: Limits) -> Iterator[tuple[str, BinaryIO]]:
             pass
 
 
+def _header(path: Path, limits: Limits) -> type[tarfile.TarInfo]:
+    """Headers that are refused before tarfile reads more of them than the limits allow."""
+    # Extended headers since the last member, and global ones, which hold for all members to come.
+    held = {False: 0, True: 0}
+
+    class Header(tarfile.TarInfo):
+        # The way that tarfile provides for subclasses to process headers in.
+        def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+            if self.type in EXTENDED:
+                held[self.type == tarfile.XGLTYPE] += max(self.size, tarfile.BLOCKSIZE)
+                if sum(held.values()) > limits.header_bytes:
+                    raise UserError(
+                        f"{path}: a header of more than {limits.header_bytes} bytes: not read"
+                    )
+            else:
+                held[False] = 0
+            return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
+
+        def _proc_sparse(self, *_: Any) -> tarfile.TarInfo:
+            raise UserError(f"{path}: member {self.name[:SHOWN]!r} is sparse: not read")
+
+        _proc_gnusparse_10 = _proc_sparse
+
+    return Header
+
+
 def _check(path: Path, name: str, number: int, size: int, total: int, limits: Limits) -> None:
+    shown = name[:SHOWN]
     place = PurePosixPath(name.replace("\\", "/"))
     if place.is_absolute() or ".." in place.parts or re.match(r"[A-Za-z]:", name):
-        raise UserError(f"{path}: member {name!r} leads out of the archive: not read")
+        raise UserError(f"{path}: member {shown!r} leads out of the archive: not read")
     for what, value, most in (
         ("members", number, limits.members),
-        (f"bytes in member {name!r}", size, limits.member_bytes),
+        (f"bytes in member {shown!r}", size, limits.member_bytes),
         ("bytes in all", total, limits.total_bytes),
     ):
         if value > most:

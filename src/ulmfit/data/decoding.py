@@ -11,8 +11,10 @@ from typing import BinaryIO
 from ulmfit.errors import UserError
 
 LONE_CR = re.compile(r"(?<=\r)(?!\n)")
-MAX_FIELD = 1 << 28
-"""Characters of a CSV field: the library's own limit is shorter than a long review."""
+MIB = 1 << 20
+MAX_LINE = 64 * MIB
+"""Bytes of a line, and characters of a CSV field: the library's own limit is shorter than a long
+review."""
 
 
 def decode(content: bytes, encoding: str, where: str) -> str:
@@ -29,6 +31,14 @@ def decode(content: bytes, encoding: str, where: str) -> str:
         ) from error
 
 
+def read_text(stream: BinaryIO, encoding: str, where: str, most: int = MIB) -> str:
+    """All that a stream holds as text; raises UserError also for more than ``most`` bytes."""
+    content = stream.read(most + 1)
+    if len(content) > most:
+        raise UserError(f"{where}: more than {most} bytes: not read")
+    return decode(content, encoding, where)
+
+
 def check_encoding(encoding: str) -> None:
     """Raise UserError unless an encoding is known and has the line ends of ASCII."""
     try:
@@ -42,7 +52,9 @@ def check_encoding(encoding: str) -> None:
 def lines(stream: BinaryIO, encoding: str, where: str) -> Iterator[str]:
     """Lines of a stream, line ends (LF, CR LF or CR) kept."""
     check_encoding(encoding)
-    for number, content in enumerate(stream, start=1):
+    for number, content in enumerate(iter(lambda: stream.readline(MAX_LINE + 1), b""), start=1):
+        if len(content) > MAX_LINE:
+            raise UserError(f"{where}, line {number}: more than {MAX_LINE} bytes: not read")
         line = decode(content, encoding, f"{where}, line {number}")
         if "\r" in line:
             yield from (part for part in LONE_CR.split(line) if part)
@@ -51,19 +63,29 @@ def lines(stream: BinaryIO, encoding: str, where: str) -> Iterator[str]:
 
 
 def csv_rows(
-    rows: Iterable[str], where: str, delimiter: str = ","
+    rows: Iterable[str],
+    where: str,
+    delimiter: str = ",",
+    quotes: bool = True,
+    mend: str = "mend the quotes of the file",
 ) -> Iterator[tuple[int, list[str]]]:
-    """Line number and fields of each CSV row; line ends within quotes become LF."""
-    csv.field_size_limit(MAX_FIELD)
-    reader = csv.reader(rows, delimiter=delimiter, strict=True)
+    """First line and fields of each CSV row; line ends within quotes become LF.
+
+    Without ``quotes``, quotation marks are characters like others. ``mend`` says what to do, in the
+    UserError of a row that is not valid.
+    """
+    csv.field_size_limit(MAX_LINE)
+    reader = csv.reader(
+        rows,
+        delimiter=delimiter,
+        quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
+        strict=True,
+    )
+    first = 1
     try:
         for row in reader:
             if row:
-                yield (
-                    reader.line_num,
-                    [field.replace("\r\n", "\n").replace("\r", "\n") for field in row],
-                )
+                yield first, [field.replace("\r\n", "\n").replace("\r", "\n") for field in row]
+            first = reader.line_num + 1
     except csv.Error as error:
-        raise UserError(
-            f"{where}, line {reader.line_num}: {error}: mend the quotes of the file"
-        ) from error
+        raise UserError(f"{where}, line {first}: {error}: {mend}") from error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ulmfit.config.sources import Folder
 from ulmfit.data.decoding import check_encoding, decode
+from ulmfit.data.documents import PLACE
 from ulmfit.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def documents(options: Folder, files: Mapping[str, Path]) -> tuple[pd.DataFrame,
         text = decode(content, options.encoding, str(root / place))
         text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
         what = _split_and_label(place, split, root) if options.labelled else ("train", None)
-        rows.append((str(place.with_suffix("")), *what, None, text))
-    table = pd.DataFrame(rows, columns=["id", "split", "label", "group", "text"])
+        rows.append((str(place.with_suffix("")), *what, None, text, str(root / place)))
+    table = pd.DataFrame(rows, columns=["id", "split", "label", "group", "text", PLACE])
     facts = {"name": root.name, "files": len(found), "bytes": total, "sha256": digest.hexdigest()}
     return table, {"files": {"folder": facts}}
 

@@ -7,6 +7,7 @@ sides of a fold border. One ``split_seed`` decides all; the seeds of runs never 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 
 EVALUATED = ("select", "report", "test")
 """In the order in which they draw their groups: the smallest fold needs the smallest groups."""
+
+
+class _TooFew(Exception):
+    """Documents that lack for a fold of ``size``, ``sizes`` of the groups that were too large."""
+
+    def __init__(self, message: str, size: int = 0, sizes: Sequence[int] = ()) -> None:
+        super().__init__(message)
+        self.size, self.sizes = size, sizes
 
 
 def divide(table: pd.DataFrame, options: Folds, split_seed: int) -> pd.DataFrame:
@@ -43,11 +52,18 @@ def divide(table: pd.DataFrame, options: Folds, split_seed: int) -> pd.DataFrame
         raise UserError("this dataset has a test split of its own: set `test` to 0")
 
     if strange := set(table["label"][fold == "test"].dropna()) - set(table["label"].iloc[train]):
-        raise UserError(f"class {min(strange)!r} is in split test and not in split train")
+        raise UserError(
+            f"class {min(strange)!r} is in split test and not in split train: "
+            "add documents of it to train, or take it out of test"
+        )
     label, classes = pd.factorize(table["label"].iloc[train].fillna("text"), sort=True)
     group = sides(table.iloc[train], options.near_duplicate)
-    fold[train] = _evaluation_folds(label, list(classes), group, options, rng)
-    _fill_fit(fold, train, label, options, rng)
+    try:
+        fold[train] = _evaluation_folds(label, list(classes), group, options, rng)
+        _fill_fit(fold, train, label, list(classes), options, rng)
+    except _TooFew as error:
+        reason = _held_together(table.iloc[train], options, error)
+        raise UserError(f"{error}{reason}") from error
     _fill_unlabelled(fold, table, options, rng)
 
     rank = np.full(len(table), -1, dtype=np.int32)
@@ -76,6 +92,29 @@ def sides(table: pd.DataFrame, near_duplicate: float) -> NDArray[np.intp]:
     return np.asarray(connected_components(graph, directed=False)[1][group], dtype=np.intp)
 
 
+def _held_together(table: pd.DataFrame, options: Folds, error: _TooFew) -> str:
+    """What keeps training documents from being divided, and what to do about it; perhaps empty."""
+    found = []
+    if options.near_duplicate:
+        cluster = clusters(documents.texts(table), options.near_duplicate)
+        if copies := int((np.bincount(cluster)[cluster] > 1).sum()):
+            found.append(
+                f"raise `near_duplicate`, or set it to 0: {copies} of {len(table)} documents have "
+                "near copies, which stay on one side"
+            )
+    allowed = sum(size for size in error.sizes if size <= error.size)
+    for mend, held, why in (
+        ("raise `max_group`", allowed, "larger than it allows"),
+        ("enlarge the fold", sum(error.sizes) - allowed, "larger than the fold"),
+    ):
+        if held:
+            found.append(
+                f"{mend}: {held} of {len(table)} documents are in groups, or sets of near "
+                f"copies, {why}"
+            )
+    return "".join(f"; or {reason}" for reason in found)
+
+
 def _evaluation_folds(
     label: NDArray[np.intp],
     classes: list[str],
@@ -99,10 +138,12 @@ def _evaluation_folds(
         lacking = wanted - counts[taken].sum(axis=0)
         if lacking.max() > 0:
             worst = int(lacking.argmax())
-            raise UserError(
+            raise _TooFew(
                 f"fold {name} wants {wanted[worst]} documents of class {classes[worst]!r} and "
                 f"finds {wanted[worst] - lacking[worst]} (folds choose in the order "
-                f"{', '.join(EVALUATED)}): lower one of them, or raise `max_group`"
+                f"{', '.join(EVALUATED)}): lower one of them",
+                int(wanted.sum()),
+                sizes[~small].tolist(),
             )
         free[taken] = False
         inside = np.isin(group, taken)
@@ -158,6 +199,7 @@ def _fill_fit(
     fold: NDArray[np.str_],
     train: NDArray[np.intp],
     label: NDArray[np.intp],
+    classes: list[str],
     options: Folds,
     rng: np.random.Generator,
 ) -> None:
@@ -165,9 +207,9 @@ def _fill_fit(
     fit = np.flatnonzero(fold[train] == "fit")
     sizes = np.bincount(label[fit], minlength=label.max() + 1)
     if sizes.min() == 0:
-        raise UserError(
-            "the evaluation folds leave a class without documents for training: "
-            "lower `select`, `report` or `test`"
+        raise _TooFew(
+            f"the evaluation folds leave class {classes[int(sizes.argmin())]!r} without documents "
+            "for training: lower `select`, `report` or `test`"
         )
     if options.balanced:
         surplus = nested_ranks(label[fit], rng) >= sizes.min() * len(sizes)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +31,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Read = Callable[[Any, Mapping[str, Path]], tuple["pd.DataFrame", dict[str, Any]]]
-"""From validated options and files to a documents table and the facts only the source knows."""
+"""From validated options and files to a documents table and the facts only the source knows.
+
+The table may have the column ``documents.PLACE``, for messages.
+"""
 
 SOURCES: dict[str, Read] = {
     "docstrings-sections": lambda options, _: sections.documents(options),
@@ -43,20 +48,34 @@ SOURCES: dict[str, Read] = {
     "folder": folder.documents,
 }
 
+DIGESTS = {64: "sha256", 32: "md5"}
+"""Which digest it is, by its hexadecimal digits."""
+
 
 def make_documents(
-    source: str, options_json: str, files: Mapping[str, Path], output: Path, provenance: Path
+    source: str,
+    options_json: str,
+    files: Mapping[str, Path],
+    output: Path,
+    provenance: Path,
+    digests_json: str = "{}",
 ) -> None:
-    """Read a source and write its ``documents.parquet`` and ``source.json``."""
+    """Read a source and write its ``documents.parquet`` and ``source.json``.
+
+    ``digests_json`` holds, by the key of a file, the SHA-256 or MD5 digests of its published forms;
+    a published file that has none of them is refused before it is read. Own files have none.
+    """
     if source not in SOURCES:
         raise UserError(f"no source {source!r}: choose one of {', '.join(sorted(SOURCES))}")
     for key, path in files.items():
         what = "folder" if source == "folder" else "file"
         if not (path.is_dir() if what == "folder" else path.is_file()):
             raise UserError(f"{path}: no such {what} (files.{key} of source {source!r})")
+    _check_published(files, json.loads(digests_json))
     options: Any = from_json(SOURCE_OPTIONS[source], options_json)
     table, facts = SOURCES[source](options, files)
     documents.check(table)
+    table = table.drop(columns=documents.PLACE, errors="ignore")
     write_table(output, table)
     if files and "files" not in facts:
         facts["files"] = {
@@ -73,6 +92,25 @@ def make_documents(
             **facts,
         },
     )
+
+
+def _check_published(files: Mapping[str, Path], digests: Mapping[str, Sequence[str]]) -> None:
+    """Raise UserError for a published file that was damaged or replaced since it was fetched."""
+    for key, path in files.items():
+        found = ""
+        for known in digests.get(key, ()):
+            # What the workflow holds in place of the digest of an own file is shorter than these.
+            if name := DIGESTS.get(len(known)):
+                with open(path, "rb") as file:
+                    found = hashlib.file_digest(file, name).hexdigest()
+                if found == known:
+                    break
+        else:
+            if found:
+                raise UserError(
+                    f"{path} is not the published file (sha256 {sha256(path)}): "
+                    "delete it and run again"
+                )
 
 
 def make_folds(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ulmfit.config.sources import Trec
 from ulmfit.data.archives import decompressed
 from ulmfit.data.decoding import lines
+from ulmfit.data.documents import PLACE
 from ulmfit.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,12 +27,9 @@ def documents(options: Trec, files: Mapping[str, Path]) -> tuple[pd.DataFrame, d
     for split in ("train", "test"):
         with decompressed(files[split]) as stream:
             for number, line in enumerate(lines(stream, options.encoding, str(files[split])), 1):
+                place = f"{files[split]}, line {number}"
                 if (found := LINE.fullmatch(line.strip())) is None:
-                    raise UserError(
-                        f"{files[split]}, line {number}: not `COARSE:fine question`: "
-                        f"{line.strip()[:60]!r}"
-                    )
-                rows.append(
-                    (f"{split}-{number}", split, found[options.labels], None, found["text"])
-                )
-    return pd.DataFrame(rows, columns=["id", "split", "label", "group", "text"]), {}
+                    raise UserError(f"{place}: not `COARSE:fine question`: {line.strip()[:60]!r}")
+                label = found[options.labels]
+                rows.append((f"{split}-{number}", split, label, None, found["text"], place))
+    return pd.DataFrame(rows, columns=["id", "split", "label", "group", "text", PLACE]), {}

@@ -88,7 +88,7 @@ def _elements(path: Path) -> Iterator[tuple[str, str]]:
             elif line:
                 article.append(line)
     if identity:
-        raise UserError(f"{path}: ends within article {identity}: delete it and fetch it again")
+        raise UserError(f"{path}: ends within article {identity}: put a whole copy in its place")
 
 
 def _corpus(rows: list[tuple[str, str]]) -> pd.DataFrame:

@@ -81,11 +81,19 @@ class AWDLSTM(nn.Module):
     """Embedding, then ``layers`` LSTMs; the last one is as wide as the embedding.
 
     Paper section 3.1; sizes in :class:`~ulmfit.config.recipes.Architecture`. Where everything up to
-    a layer is frozen, no autograd graph is built, but dropout stays on in training mode.
+    a layer is frozen, no autograd graph is built, but dropout stays on in training mode. The row of
+    token ``padding`` gets no gradient as an input, as in :class:`torch.nn.Embedding`.
     """
 
-    def __init__(self, vocabulary: int, architecture: Architecture, dropouts: Dropouts) -> None:
+    def __init__(
+        self,
+        vocabulary: int,
+        architecture: Architecture,
+        dropouts: Dropouts,
+        padding: int | None = None,
+    ) -> None:
         super().__init__()
+        self.padding = padding
         self.architecture = architecture
         self.dropouts = multiplied(dropouts)
         sizes = [
@@ -133,7 +141,7 @@ class AWDLSTM(nn.Module):
 
         Only the masks of the rows in use are looked up; the matrix is never copied.
         """
-        values = F.embedding(ids, self.embedding)
+        values = F.embedding(ids, self.embedding, self.padding)
         if masks.rows is not None:
             values = values * masks.rows[ids].unsqueeze(-1)
         return apply(masks.input, values)

@@ -12,6 +12,7 @@ from ulmfit.config.recipes import Classifier
 from ulmfit.errors import UserError
 from ulmfit.model.awd_lstm import AWDLSTM, State, detach
 from ulmfit.model.dropout import Masks
+from ulmfit.store.tokens import PADDING
 
 
 def first_kept(lengths: Tensor, bptt: int, max_seq: int, rule: str) -> Tensor:
@@ -45,13 +46,19 @@ class PoolingClassifier(nn.Module):
     """Logits of ``classes`` for whole documents of any length.
 
     The head is a block for each hidden layer and one for the logits: batch norm, dropout, linear
-    layer; ReLU between blocks (ulmfit.md 2.7).
+    layer; ReLU between blocks (ulmfit.md 2.7). Where padding counts like text, its row of the
+    embedding is not trained (``padding_idx`` of fastai 0.7's embedding and its dropout).
     """
 
     def __init__(self, vocabulary: int, classes: int, recipe: Classifier) -> None:
         super().__init__()
         self.recipe = recipe
-        self.encoder = AWDLSTM(vocabulary, recipe.architecture, recipe.dropouts)
+        self.encoder = AWDLSTM(
+            vocabulary,
+            recipe.architecture,
+            recipe.dropouts,
+            padding=PADDING if recipe.padding == "unmasked" else None,
+        )
         parts = 3 if recipe.pooling == "concat" else 1
         self.width = parts * recipe.architecture.embedding
         sizes = (self.width, *recipe.head_sizes, classes)

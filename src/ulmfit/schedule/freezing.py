@@ -80,8 +80,8 @@ def stages(groups: Sequence[str], recipe: LanguageModel | Classifier) -> list[St
     """What a recipe does with the named groups, lowest first, stage by stage.
 
     Each stage but the last has ``freezing.epochs``, the last one the rest. UserError if that is
-    none, if a list of rates does not fit the groups, or if stages have a schedule of their own
-    although one curve is to span the run.
+    none, if a list of rates does not fit the groups, or if stages have a schedule of their own or
+    restore weights although one curve and one Adam are to span the run.
     """
     names, freezing = tuple(groups), recipe.freezing
     steps = PLANS[freezing.plan](names, freezing)
@@ -97,6 +97,11 @@ def stages(groups: Sequence[str], recipe: LanguageModel | Classifier) -> list[St
         raise UserError(
             "freezing.schedule: stages with a schedule of their own need scope stage, "
             "in schedule and in freezing.schedule"
+        )
+    if before and freezing.reload_best and recipe.schedule.scope == "run":
+        raise UserError(
+            "freezing.reload_best: with schedule.scope run, Adam's moments of the weights left "
+            "behind would move the restored ones: set schedule.scope to stage"
         )
     rates = peak_rates(recipe.optimizer, names)
     final = rates

@@ -86,13 +86,17 @@ SCHEDULES: dict[str, Callable[[int, int, Schedule], float]] = {
 def at(t: int, total: int, schedule: Schedule) -> tuple[float, float | None]:
     """(share of the peak rate, Adam's beta1 or None for the optimizer's) at update ``t``.
 
-    Only one-cycle moves beta1: from the first of ``momenta`` to the second and back.
+    Only one-cycle moves beta1: from the first of ``momenta`` to the second and back. Every shape
+    starts at its lowest rate, so a single update, which would train next to nothing there, is at
+    the peak. From two updates on one is, but for the cosine, which begins to fall before it: of two
+    it makes 0.01 and 0.5, as fastai.
     """
-    share = SCHEDULES[schedule.kind](t, total, schedule)
-    if schedule.kind != "one-cycle":
-        return share, None
+    cycles = schedule.kind == "one-cycle"
     ends, peak = schedule.momenta
-    return share, _along_cycle(t, total, schedule, (ends, peak, ends))
+    if total == 1:
+        return 1.0, peak if cycles else None
+    share = SCHEDULES[schedule.kind](t, total, schedule)
+    return share, _along_cycle(t, total, schedule, (ends, peak, ends)) if cycles else None
 
 
 def discriminative(lr: float, decay: float, groups: int) -> list[float]:

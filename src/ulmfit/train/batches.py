@@ -14,8 +14,8 @@ from ulmfit.store.tokens import PADDING, TokenStore
 POOL = 50
 """Batches in a pool of documents that is sorted by length."""
 FIRST_WINDOW_SURPLUS, FULL_WINDOWS, WINDOW_SPREAD, SHORTEST_WINDOW = 25, 0.95, 5.0, 5
-"""Of variable windows: more than bptt of the first, share around the whole bptt, standard deviation
-and least of the others (ulmfit.md 3.8)."""
+"""Of variable windows: what fastai 0.7 adds to the first, share around the whole bptt, standard
+deviation and least of the others (ulmfit.md 3.8)."""
 IGNORED = -1
 """Target of a position that does not count."""
 
@@ -46,24 +46,27 @@ def streams(text: NDArray[np.int32], count: int, whole: bool) -> tuple[Tensor, T
     return _columns(inputs, count), _columns(targets, count)
 
 
-def window_lengths(steps: int, bptt: int, rng: np.random.Generator | None) -> list[int]:
+def window_lengths(
+    steps: int, bptt: int, rng: np.random.Generator | None, surplus: int = 0
+) -> list[int]:
     """Time steps of each update of an epoch over streams of ``steps``; their sum is ``steps``.
 
-    ``bptt`` each, but for a shorter last one; with ``rng`` the lengths of fastai 0.7 (ulmfit.md
-    3.8): first ``bptt`` + 25, then normal around ``bptt``, or in one of twenty cases around half of
-    it, with standard deviation 5, and at least 5. fastai ends the epoch after ``steps // bptt - 1``
-    updates, so that the same text stays unread in each (7.25); here all of it is read.
+    ``bptt`` each, but for a shorter last one; with ``rng`` those of Merity et al. (ulmfit.md 3.8):
+    normal around ``bptt``, or in one of twenty cases around half of it, with standard deviation 5,
+    and at least 5. fastai 0.7 makes the first ``bptt`` + ``surplus``, so that memory runs out early
+    or never, and ends the epoch after ``steps // bptt - 1`` updates, so that the same text stays
+    unread in each (7.25); here all of it is read.
     """
     if rng is None:
         return [min(bptt, steps - start) for start in range(0, steps, bptt)]
     lengths: list[int] = []
     left = steps
     while left > 0:
-        if lengths:
+        if surplus and not lengths:
+            length = bptt + surplus
+        else:
             base = bptt if rng.random() < FULL_WINDOWS else bptt / 2
             length = max(SHORTEST_WINDOW, int(rng.normal(base, WINDOW_SPREAD)))
-        else:
-            length = bptt + FIRST_WINDOW_SURPLUS
         lengths.append(min(length, left))
         left -= lengths[-1]
     return lengths

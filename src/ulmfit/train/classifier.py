@@ -205,7 +205,12 @@ class _Training(Loop[PoolingClassifier, Recipe]):
         }
 
     def _train_mode(self) -> None:
-        """Training mode; batch norms of a frozen head may stay in evaluation mode (2.7)."""
+        """Training mode; batch norms of a frozen head may stay in evaluation mode (2.7).
+
+        In training mode they normalise by the batch and count it, but what they multiply by and add
+        is frozen with the head. fastai v1's ``train_bn`` trains that too; here no stage trains what
+        its plan does not name.
+        """
         self.model.train()
         if self.recipe.freezing.frozen_batch_norm == "eval" and "head" not in self.stage.trainable:
             for module in self.model.head.modules():

@@ -21,7 +21,13 @@ from ulmfit.model.language_model import LanguageModel
 from ulmfit.store.progress import progress
 from ulmfit.store.tokens import NText, language_model_text, read_tokens
 from ulmfit.train import weights
-from ulmfit.train.batches import concatenate, stream_count, streams, window_lengths
+from ulmfit.train.batches import (
+    FIRST_WINDOW_SURPLUS,
+    concatenate,
+    stream_count,
+    streams,
+    window_lengths,
+)
 from ulmfit.train.card import Meter, card
 from ulmfit.train.device import compute
 from ulmfit.train.history import LANGUAGE_MODEL, History
@@ -165,14 +171,17 @@ def epoch_windows(recipe: Recipe, steps: int, order: np.random.Generator) -> lis
     """Time steps of each update, epoch by epoch, for streams of ``steps``.
 
     All are drawn before training, so that the schedule knows the number of its updates. Epochs are
-    multiplied until there are ``min_steps`` updates.
+    multiplied until there are ``min_steps`` updates. Where rates follow the length, the first
+    window is drawn like all others, as in the AWD-LSTM: fastai's longer one, whose rates do not,
+    would begin each epoch above the scheduled rate.
     """
+    surplus = 0 if recipe.rate_by_length else FIRST_WINDOW_SURPLUS
     epochs: list[list[int]] = []
     made = 0
     while made < recipe.min_steps:
         for _ in range(recipe.epochs):
             rng = order if recipe.variable_bptt else None
-            epochs.append(window_lengths(steps, recipe.bptt, rng))
+            epochs.append(window_lengths(steps, recipe.bptt, rng, surplus))
             made += len(epochs[-1])
     return epochs
 

@@ -39,7 +39,7 @@ class State:
     """Where a training is, beside the weights, the optimizer and the generators of randomness.
 
     ``stage`` counts from 0; ``in_stage`` epochs of it are made, and ``epoch`` in all. ``mark`` is
-    the best epoch that patience counts from.
+    the best epoch of the stage, which patience counts from.
     """
 
     stage: int = 0
@@ -53,10 +53,10 @@ class Loop(ABC, Generic[Model, Recipe]):
     """Stages of epochs, validation, and which epoch's weights are kept.
 
     ``updates`` are those of each epoch, for a whole multiple of the recipe's epochs, by which
-    stages and patience are multiplied; ``validate_every`` is in multiplied epochs already. With
-    ``freezing.reload_best`` every stage ends with the best weights of the run so far, and patience
-    counts and ends within a stage, as in DeepMoji's chain-thaw (ulmfit.md 3.5); otherwise patience
-    counts over the run and ends it.
+    stages and patience are multiplied; ``validate_every`` is in multiplied epochs already. Patience
+    counts from the begin of a stage. With ``freezing.reload_best`` it may end each stage, and every
+    stage ends with the best weights of the run so far, as in DeepMoji's chain-thaw (ulmfit.md 3.5);
+    otherwise it may end the last stage only, so that no group stays frozen that the plan trains.
     """
 
     optimizer: GroupOptimizer
@@ -92,6 +92,11 @@ class Loop(ABC, Generic[Model, Recipe]):
         return self._stage_begins + self.state.in_stage - 1
 
     @property
+    def _decides(self) -> bool:
+        """Whether the stage may end early and is validated at its end in any case."""
+        return self._reloads or self.state.stage == len(self.plan) - 1
+
+    @property
     def _stage_begins(self) -> int:
         return self._factor * sum(stage.epochs for stage in self.plan[: self.state.stage])
 
@@ -109,8 +114,6 @@ class Loop(ABC, Generic[Model, Recipe]):
                 spent = self._epoch()
             if self._reloads:
                 self.model.load_state_dict(state.best.weights)
-            elif spent:
-                break
         if not self._keeps:
             return state.epoch
         self.model.load_state_dict(state.best.weights)
@@ -120,8 +123,7 @@ class Loop(ABC, Generic[Model, Recipe]):
         """Begin a stage: who trains, at which rates, and where patience counts from."""
         state, recipe = self.state, self.recipe
         state.stage, state.in_stage = number, 0
-        if self._reloads:
-            state.mark = Best(epoch=state.epoch)
+        state.mark = Best(epoch=state.epoch)
         freeze_all_but(self.groups, self.stage.trainable)
         whole = recipe.schedule.scope == "run"
         if number == 0 or not whole:
@@ -134,14 +136,13 @@ class Loop(ABC, Generic[Model, Recipe]):
         self.begin_stage()
 
     def _epoch(self) -> bool:
-        """Train and validate an epoch; returns whether patience is at an end."""
+        """Train and validate an epoch; returns whether patience with the stage is at an end."""
         state = self.state
         state.epoch += 1
         state.in_stage += 1
         losses = Losses(self.label(), state.epoch)
         row = self.train_epoch(losses)
-        stage_ends = state.in_stage == self._stage_epochs
-        needed = stage_ends and (self._reloads or state.stage == len(self.plan) - 1)
+        needed = self._decides and state.in_stage == self._stage_epochs
         validates = needed or state.epoch % self._validate_every == 0
         if validates:
             score, shown = self.validate()
@@ -151,7 +152,8 @@ class Loop(ABC, Generic[Model, Recipe]):
         wall = time.perf_counter() - self.begin
         self.log.add(epoch=state.epoch, stage=self.label(), **row, wall_s=wall)
         patience = self.recipe.patience * self._factor
-        return bool(validates and patience and state.epoch - state.mark.epoch >= patience)
+        counts = self._decides and validates and patience
+        return bool(counts and state.epoch - state.mark.epoch >= patience)
 
     def _judge(self, score: Score) -> None:
         state = self.state
