@@ -1,12 +1,14 @@
 """A small valid study and registry, as YAML would give them."""
 
 import copy
+from pathlib import Path
 
 import pytest
 
 from ulmfit.config.plan import Plan
 from ulmfit.config.study import Preset, PublishedTable, Registry, Study, Text, Variant
 from ulmfit.config.validation import check
+from ulmfit.studies import load_study
 
 STUDY = {
     "study": "demo",
@@ -67,3 +69,9 @@ def make_plan():
         return Plan(check(Study, study, "demo.yaml"), registry)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def full():
+    """The plan of the built-in data with every registered experiment."""
+    return load_study(Path(__file__).parents[2] / "config/studies/docstrings-full.yaml")

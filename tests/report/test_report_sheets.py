@@ -29,6 +29,7 @@ def test_a_fold_that_also_chose_is_said_in_caption_and_limits(study: Study) -> N
     told = replace(study, experiments=(one, *others))
     (text,) = (text for text in limits(told, PROVENANCE) if "One fold both chose" in text)
     assert one.title in text
+    assert "comparisons with rows that chose nothing favour them" in text
 
 
 def test_what_was_chosen_on_the_fold_shown_is_named_and_who_chose_nothing(study: Study) -> None:

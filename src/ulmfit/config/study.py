@@ -150,7 +150,9 @@ class Cell:
     direction: Literal["fwd", "bwd"] | None = key(None, "Direction; not given = the experiment's.")
     ensemble: str | None = key(None, "Ensemble of the variant's readings.")
     among: tuple[str, ...] = key(
-        (), "Variants; the row shows the one with the lowest mean error on the select fold."
+        (),
+        "Variants; the row shows the one with the lowest mean error on the select fold, beside the "
+        "paper's number of the first.",
     )
     title: str = key("", "Name of the row; empty = made from the others.")
 
