@@ -1,5 +1,5 @@
 # make study        set up, run the built-in study, print the path of its report
-# make study-full   the same with every experiment, about two hours on two cores
+# make study-full   the same with every experiment, about two and a half hours on two cores
 # make test         set up, check style and types, run the tests
 # PYTHON=python3.12 chooses an interpreter; PIP_ARGS="..." goes to pip (another torch build, a mirror).
 PYTHON ?= python3
@@ -35,8 +35,10 @@ test: $(VENV)/.test
 
 setup: $(VENV)/.base
 
-# Weights take most of the space. Tables, predictions and the report stay and nothing runs again; what
-# is added to the study later trains again what it needs.
+# For studies that are finished: weights take most of the space. Tables, predictions and the report
+# stay, and nothing runs again as long as the study is the same. A row that is added later trains the
+# language models that it starts from again, with them every classifier that starts from them, and,
+# where the test fold was opened, every model that predicted it.
 clean-checkpoints:
 	@find results -name model.safetensors -print -delete 2>/dev/null || true
 

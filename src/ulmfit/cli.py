@@ -52,11 +52,13 @@ def _documents(options: argparse.Namespace) -> None:
 
 
 def _folds(options: argparse.Namespace) -> None:
-    from ulmfit.data.stages import make_folds
+    from ulmfit.data.stages import check_tested, make_folds
 
     make_folds(
         options.documents, options.options, options.split_seed, options.output, options.summary
     )
+    if options.output.parent.name in options.tested.split():
+        check_tested(options.summary)
 
 
 def _leakage(options: argparse.Namespace) -> None:
@@ -181,7 +183,7 @@ def _manifest(options: argparse.Namespace) -> None:
 def _before_test(options: argparse.Namespace) -> None:
     from ulmfit.evaluate.tables import write_before_test
 
-    write_before_test(options.metrics, options.output)
+    write_before_test(options.manifest, options.output)
 
 
 def _tables(options: argparse.Namespace) -> None:
@@ -254,6 +256,12 @@ def _parser() -> argparse.ArgumentParser:
     _paths(add, "documents", "output", "summary")
     add.add_argument("--options", default="{}", help="sizes of the folds, as JSON")
     add.add_argument("--split-seed", type=int, default=0)
+    add.add_argument(
+        "--tested",
+        default=os.environ.get("ULMFIT_TESTED", ""),
+        metavar="NAMES",
+        help="texts (folders of the output) that need test documents; default: $ULMFIT_TESTED",
+    )
 
     add = stage("leakage", _leakage, "Count duplicates in splits, folds and corpus.")
     _paths(add, "documents", "folds", "output", "duplicates")
@@ -313,8 +321,7 @@ def _parser() -> argparse.ArgumentParser:
     _paths(add, "output")
 
     add = stage("before-test", _before_test, "Table of all runs before the test fold is opened.")
-    add.add_argument("--metrics", type=Path, nargs="+", required=True, metavar="FILE")
-    _paths(add, "output")
+    _paths(add, "manifest", "output")
 
     add = stage("tables", _tables, "Make the tables of a study.")
     _paths(add, "manifest")

@@ -9,8 +9,9 @@ from ulmfit.config import paths
 from ulmfit.config.files import places
 from ulmfit.config.manifest import plain
 from ulmfit.config.plan import Plan
-from ulmfit.config.study import Preset, Registry, Study, Text, Variant
-from ulmfit.config.validation import check, merge
+from ulmfit.config.published import check_published
+from ulmfit.config.study import Experiment, Preset, PublishedTable, Registry, Study, Text, Variant
+from ulmfit.config.validation import check, check_name, merge
 from ulmfit.errors import UserError
 
 
@@ -20,8 +21,13 @@ def load_plan(values: Any, config: Path, where: str) -> Plan:
     ``where`` names the study's file in messages. Raises UserError for anything that is wrong in any
     of the files.
     """
-    registered = read_yaml(config / "experiments.yaml")
-    return Plan(check(Study, _with_registered(values, registered), where), load_registry(config))
+    path = config / "experiments.yaml"
+    registered = read_yaml(path)
+    # Their mistakes are reported where they stand, whether or not the study names them.
+    check(dict[str, Experiment], registered, str(path))
+    return Plan(
+        check(Study, _with_registered(values, registered, where), where), load_registry(config)
+    )
 
 
 def check_published_files(plan: Plan) -> None:
@@ -71,20 +77,21 @@ def plan_of(values: dict[str, Any]) -> Plan:
     )
 
 
-def _with_registered(values: Any, registered: dict[str, Any]) -> Any:
+def _with_registered(values: Any, registered: dict[str, Any], where: str) -> Any:
     """A study's values, its experiments laid over the registered ones of the same name.
 
     One with a title is the study's own. Else an own `main` would take the sealed fold from the
-    registered one.
+    registered one. Raises UserError for one that is neither.
     """
     if not isinstance(values, dict) or not isinstance(values.get("experiments"), dict):
         return values
-    experiments = {
-        name: merge(registered.get(name, {}), own or {})
-        if own is None or (isinstance(own, dict) and "title" not in own)
-        else own
-        for name, own in values["experiments"].items()
-    }
+    experiments = {}
+    for name, own in values["experiments"].items():
+        experiments[name] = own
+        if own is None or (isinstance(own, dict) and "title" not in own):
+            place = f"{where}: experiments.{name}: has no `title` of its own"
+            check_name(name, registered, place, "registered experiment")
+            experiments[name] = merge(registered[name] or {}, own or {})
     return {**values, "experiments": experiments}
 
 
@@ -98,7 +105,7 @@ def load_registry(config: Path) -> Registry:
             "known: corpora, datasets"
         )
     where = str(config / "datasets.yaml")
-    return Registry(
+    registry = Registry(
         corpora=check(dict[str, Text], texts.get("corpora", {}), f"{where}: corpora"),
         datasets=check(dict[str, Text], texts.get("datasets", {}), f"{where}: datasets"),
         variants=check(
@@ -108,11 +115,13 @@ def load_registry(config: Path) -> Registry:
             dict[str, Preset], read_yaml(config / "presets.yaml"), str(config / "presets.yaml")
         ),
         published=check(
-            dict[str, dict[str, dict[str, float]]],
+            dict[str, PublishedTable],
             read_yaml(config / "published.yaml"),
             str(config / "published.yaml"),
         ),
     )
+    check_published(registry, str(config / "published.yaml"))
+    return registry
 
 
 def load_study(path: Path) -> Plan:

@@ -6,9 +6,8 @@ import pytest
 import yaml
 
 from ulmfit.config.manifest import manifest
-from ulmfit.config.recipes import Classifier, LanguageModel, from_json
 from ulmfit.errors import UserError
-from ulmfit.studies import load_plan, load_registry, load_study
+from ulmfit.studies import load_plan, load_study
 
 CONFIG = Path(__file__).parents[2] / "config"
 REGISTERED = yaml.safe_load((CONFIG / "experiments.yaml").read_text())
@@ -18,106 +17,6 @@ BASE = {"study": "demo", "datasets": {"docstrings": {"corpus": "library-docs"}}}
 
 def plan(experiments, **more):
     return load_plan(BASE | {"experiments": experiments} | more, CONFIG, "demo.yaml")
-
-
-@pytest.fixture(scope="module")
-def full():
-    return load_study(CONFIG / "studies/docstrings-full.yaml")
-
-
-@pytest.fixture(scope="module")
-def cells():
-    """Recipes of every cell of Tables 4 to 7 by variant, for the paper's preset."""
-    made = plan(dict.fromkeys(TABLES))
-    kinds = {"pretrain": LanguageModel, "finetune": LanguageModel, "classify": Classifier}
-    return {
-        run.variant: {
-            stage: None
-            if run.fields[stage] == "none"
-            else from_json(kind, made.recipe(stage, run.fields))
-            for stage, kind in kinds.items()
-        }
-        for run in made.runs()
-    }
-
-
-# ulmfit.md section 11: what is trained, classifier freezing, schedule, rate, decay, early stopping.
-COOKBOOK = {
-    "ulmfit": ("pf", "gradual", "stlr", 0.01, 2.6, False),
-    "no-pretraining": ("f", "gradual", "stlr", 0.01, 2.6, True),
-    "vanilla-lm": ("pf", "gradual", "stlr", 0.01, 2.6, True),
-    "no-finetuning": ("p", "gradual", "stlr", 0.01, 2.6, True),
-    "lm-full": ("pf", "gradual", "stlr", 0.01, 2.6, True),
-    "lm-full-discr": ("pf", "gradual", "stlr", 0.01, 2.6, True),
-    "from-scratch": ("", "none", "constant", 0.001, 1.0, True),
-    "full": ("pf", "none", "constant", 0.001, 1.0, True),
-    "full-discr": ("pf", "none", "constant", 0.01, 2.6, True),
-    "last": ("pf", "last", "constant", 0.001, 1.0, True),
-    "chain-thaw": ("pf", "chain-thaw", "constant", 0.01, 2.6, True),
-    "freez": ("pf", "gradual", "constant", 0.001, 1.0, True),
-    "freez-discr": ("pf", "gradual", "constant", 0.01, 2.6, True),
-    "freez-stlr": ("pf", "gradual", "stlr", 0.001, 1.0, True),
-    "freez-cos": ("pf", "gradual", "cosine", 0.001, 1.0, True),
-}
-
-
-def test_tables_4_to_7_are_fifteen_cells(cells):
-    assert cells.keys() == COOKBOOK.keys()
-
-
-@pytest.mark.parametrize("variant", COOKBOOK)
-def test_each_cell_is_that_of_the_cookbook(cells, variant):
-    recipes = cells[variant]
-    classify = recipes["classify"]
-    found = (
-        "".join(stage[0] for stage in ("pretrain", "finetune") if recipes[stage]),
-        classify.freezing.plan,
-        classify.schedule.kind,
-        classify.optimizer.lr,
-        classify.optimizer.layer_decay,
-        classify.early_stopping,
-    )
-    assert found == COOKBOOK[variant]
-
-
-def test_language_models_differ_where_tables_5_and_6_say(cells):
-    usual = cells["ulmfit"]["finetune"]
-    assert (usual.schedule.kind, usual.optimizer.lr, usual.optimizer.layer_decay) == (
-        *("stlr", 4e-3),
-        2.6,
-    )
-    full, discr = cells["lm-full"]["finetune"], cells["lm-full-discr"]["finetune"]
-    assert (full.schedule.kind, full.optimizer.lr, full.optimizer.layer_decay) == (
-        *("constant", 1e-3),
-        1.0,
-    )
-    assert (discr.schedule.kind, discr.optimizer) == ("constant", usual.optimizer)
-    vanilla = cells["vanilla-lm"]
-    assert vanilla["pretrain"].dropouts.multiplier == vanilla["finetune"].dropouts.multiplier == 0
-
-
-def test_chain_thaw_has_the_rates_of_the_paper(cells):
-    assert cells["chain-thaw"]["classify"].optimizer.rates == (1e-4, 1e-4, 1e-4, 1e-4, 1e-3)
-
-
-def test_one_cycle_spreads_the_rates_of_the_slice(full):
-    recipes = full._stages["docstrings"].recipes["classify"]
-    optimizer = from_json(Classifier, recipes["one-cycle"]).optimizer
-    assert optimizer.lr / optimizer.layer_decay**4 == pytest.approx(0.01 / 2.6**4, rel=1e-3)
-
-
-def test_variants_without_unfreezing_differ_from_ulmfit_in_that_alone(full):
-    stages = full._stages["docstrings"]
-    recipes = {
-        name: from_json(Classifier, stages.recipes["classify"][stages.names[name]["classify"]])
-        for name in ("ulmfit", "full-discr-stlr", "masked-padding", "pooling-max", "no-ar-tar")
-    }
-    ulmfit, other = recipes["ulmfit"], recipes["full-discr-stlr"]
-    assert (other.optimizer, other.schedule) == (ulmfit.optimizer, ulmfit.schedule)
-    assert other.freezing.plan == "none"
-    # Not the paper's ablations: they do not stop early.
-    assert recipes["masked-padding"] == recipes["no-ar-tar"] == ulmfit
-    assert not recipes["pooling-max"].early_stopping
 
 
 def test_every_registered_experiment_is_in_the_full_studies(full):
@@ -141,25 +40,7 @@ def test_every_variant_is_in_some_experiment(full):
         for cell in made.cells(name)
         for part in cell.among or (cell,)
     }
-    assert set(full.registry.variants) == used
-
-
-def test_published_tables_have_all_rows_of_their_experiments():
-    published = load_registry(CONFIG).published
-    for name in TABLES:
-        (table,) = REGISTERED[name]["published"]
-        assert published[table].keys() == {"imdb", "trec6", "ag-news"}
-        for rows in published[table].values():
-            assert rows.keys() == set(REGISTERED[name]["cells"])
-    ulmfit = {
-        table: {dataset: rows["ulmfit"] for dataset, rows in published[table].items()}
-        for table in ("table-4", "table-5", "table-6", "table-7")
-    }
-    assert all(row == {"imdb": 5.0, "trec6": 5.69, "ag-news": 5.38} for row in ulmfit.values())
-    tested = {**published["table-2"], **published["table-3"]}
-    assert {dataset: min(rows.values()) for dataset, rows in tested.items()} == {
-        dataset: rows["ulmfit, fwd+bwd"] for dataset, rows in tested.items()
-    }
+    assert set(full.variants) == used
 
 
 def test_a_study_lays_its_differences_over_a_registered_experiment():
@@ -178,7 +59,7 @@ def test_an_experiment_with_a_title_takes_nothing_from_the_registry():
 
 
 def test_an_experiment_that_nobody_knows_is_refused():
-    with pytest.raises(UserError, match=r"experiments.low-shots: .* no experiment of this name"):
+    with pytest.raises(UserError, match=r"low-shots: has no .*; did you mean 'low-shot'"):
         plan({"low-shots": {"n_labelled": [50]}})
 
 
@@ -235,7 +116,8 @@ def test_a_part_is_the_same_experiment_with_its_own_runs_only(full):
     name = "classifier-finetuning"
     assert [cell.id for cell in part.cells(name)] == [cell.id for cell in full.cells(name)]
     paths = {run.path for run in part.runs()}
-    assert paths == {run.path for cell in full.cells(name) for run in cell.runs}
+    rows = (part for cell in full.cells(name) for part in cell.among or (cell,))
+    assert paths == {run.path for row in rows for run in row.runs}
     assert paths < {run.path for run in full.runs()}
 
 
@@ -307,20 +189,24 @@ def test_members_that_make_no_ensemble_are_refused(make_plan, study, members, me
         make_plan(study)
 
 
-def test_the_manifest_tells_what_is_published_quoted_and_read(make_plan, study, variants):
+def test_the_manifest_tells_which_rows_read_the_test_text(make_plan, study, variants):
     variants["reader"] = {"finetune_text": "with-test"}
-    study["experiments"]["main"] |= {
-        "published": ["table-7"],
-        "cells": ["ulmfit", "full", {"variant": "full", "direction": "bwd"}, "reader"],
-    }
+    study["experiments"]["main"]["cells"] = ["ulmfit", "reader"]
     made = manifest(make_plan(study, variants))["experiments"][0]
-    numbers = [(cell["variant"], cell["published"]) for cell in made["cells"]]
-    assert numbers == [("ulmfit", None), ("full", 6.87), ("full", None), ("reader", None)]
-    assert made["quoted"] == [{"dataset": "reviews", "title": "CoVe", "error": 8.2}]
-    assert [cell["reads_test_text"] for cell in made["cells"]] == [False, False, False, True]
+    assert [cell["reads_test_text"] for cell in made["cells"]] == [False, True]
 
 
 def test_an_unknown_published_table_is_refused(make_plan, study):
     study["experiments"]["main"]["published"] = ["table-77"]
     with pytest.raises(UserError, match="unknown table 'table-77'; did you mean 'table-7'"):
         manifest(make_plan(study))
+
+
+def test_a_choice_stands_beside_the_papers_number_of_its_first_variant(make_plan, study):
+    study["experiments"]["main"] |= {
+        "published": ["table-7"],
+        "n_labelled": ["all"],
+        "cells": ["ulmfit", {"among": ["full", "from-scratch"]}],
+    }
+    made = manifest(make_plan(study))["experiments"][0]
+    assert [cell["published"] for cell in made["cells"]] == [None, "6.80"]

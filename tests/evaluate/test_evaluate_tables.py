@@ -96,8 +96,7 @@ def test_an_ensemble_costs_what_its_members_cost(synthetic_results):
 
 def test_the_table_before_the_test_fold_holds_every_run_and_nothing_of_that_fold(small, tmp_path):
     runs = read_json(small.manifest)["runs"]
-    metrics = [small.results / run["path"] / "metrics.json" for run in runs]
-    write_before_test(metrics, tmp_path / "before_test.csv")
+    write_before_test(small.manifest, tmp_path / "before_test.csv")
     rows = pd.read_csv(tmp_path / "before_test.csv")
     assert tuple(rows.columns) == BEFORE_TEST_COLUMNS
     assert set(rows["fold"]) == {"select", "report"}
@@ -106,8 +105,11 @@ def test_the_table_before_the_test_fold_holds_every_run_and_nothing_of_that_fold
 
 def test_the_table_before_the_test_fold_refuses_results_of_that_fold(small, tmp_path):
     path = next(small.results.rglob("test/metrics.json"))
+    run = {"path": path.parent.relative_to(small.results).as_posix()}
+    manifest = small.results / "opened.json"
+    write_json(manifest, {"runs": [run]})
     with pytest.raises(UserError, match="already shows the test fold"):
-        write_before_test([path], tmp_path / "before_test.csv")
+        write_before_test(manifest, tmp_path / "before_test.csv")
     assert not (tmp_path / "before_test.csv").exists()
 
 

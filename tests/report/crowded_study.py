@@ -229,7 +229,7 @@ class _Crowd:
                     "direction": direction,
                     "n_labelled": size,
                     "kind": "model",
-                    "published": 5.0 if variant == "ulmfit" else None,
+                    "published": "5.00" if variant == "ulmfit" else None,
                     "runs": [
                         run["id"]
                         for run in self.runs

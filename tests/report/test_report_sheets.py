@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from synthetic_results import SyntheticResults
+from ulmfit.report.findings import findings
 from ulmfit.report.limits import limits, sealed_fold_statement
 from ulmfit.report.results import Study, read_study
-from ulmfit.report.sheets import experiment_sheet
+from ulmfit.report.sheets import experiment_sheet, fold_remark
 
 PROVENANCE = {"test_evaluations": {"total": 0, "runs": {}}, "devices": [], "commits": []}
 
@@ -24,10 +25,36 @@ def test_a_fold_that_also_chose_is_said_in_caption_and_limits(study: Study) -> N
     assert "The same fold chose" not in experiment_sheet(first).caption
     assert not any("One fold both chose" in text for text in limits(study, PROVENANCE))
     one = replace(first, fold="select")
-    assert "The same fold chose epochs" in experiment_sheet(one).caption
+    assert "The same fold chose" in experiment_sheet(one).caption
     told = replace(study, experiments=(one, *others))
     (text,) = (text for text in limits(told, PROVENANCE) if "One fold both chose" in text)
     assert one.title in text
+    assert "comparisons with rows that chose nothing favour them" in text
+
+
+def test_what_was_chosen_on_the_fold_shown_is_named_and_who_chose_nothing(study: Study) -> None:
+    ensembles = replace(study.experiments[1], fold="select")
+    first, second, third = (row["cell"] for row in ensembles.rows)
+
+    def said(*choices: list[str]) -> str:
+        cells = {
+            name: {**ensembles.cells[name], "chooses": list(chosen)}
+            for name, chosen in zip((first, second, third), choices, strict=True)
+        }
+        return fold_remark(replace(ensembles, cells=cells))
+
+    assert said([], ["epoch"], ["epoch", "weights"]) == (
+        "The same fold chose epochs and the weights of ensembles, so errors of those rows are too "
+        "low. ULMFiT chose nothing on it, while the other rows kept their best epoch, "
+        "which favours them."
+    )
+    assert "chose the settings of baselines, so" in said([], ["settings"], [])
+    assert "nothing" not in said(["epoch"], ["candidate"], ["settings"])
+    assert said([], [], []).endswith("no row chose anything.")
+    # The findings say it too.
+    one = replace(study.experiments[0], fold="select")
+    assert all(finding.lead.startswith(fold_remark(one)) for finding in findings([one]))
+    assert not fold_remark(study.experiments[0])
 
 
 def test_rows_whose_models_have_read_the_test_text_are_named(study: Study) -> None:
@@ -43,13 +70,33 @@ def test_rows_whose_models_have_read_the_test_text_are_named(study: Study) -> No
     assert sealed_fold_statement(told, PROVENANCE).endswith(f"never its labels: {title}.")
 
 
+def test_published_errors_are_printed_as_in_the_paper_and_say_of_which_documents(
+    study: Study,
+) -> None:
+    first = study.experiments[0]
+    name = next(row["cell"] for row in first.rows if row["published"])
+    cells = {**first.cells, name: {**first.cells[name], "published": "8.2"}}
+    (shown,) = (
+        line.cells[-1].text
+        for group in experiment_sheet(replace(first, cells=cells)).groups
+        for line in group
+        if line.cells[-1].text == "8.2"
+    )
+    assert shown == "8.2"
+    notes = " ".join(experiment_sheet(first).notes)
+    assert "error of the paper on its own division of this data set" in notes
+    notes = " ".join(experiment_sheet(replace(first, fold="test")).notes)
+    assert "error of the paper on the test set" in notes
+    assert "its own division" not in notes
+
+
 def test_errors_that_the_paper_quotes_stand_in_a_note(study: Study) -> None:
     quoted = (
-        {"dataset": "imdb", "title": "CoVe (McCann et al. 2017)", "error": 8.2},
-        {"dataset": "trec6", "title": "TBCNN (Mou et al. 2015)", "error": 4.0},
+        {"dataset": "imdb", "title": "CoVe (McCann et al. 2017)", "error": "8.2"},
+        {"dataset": "trec6", "title": "TBCNN (Mou et al. 2015)", "error": "4.0"},
     )
     notes = experiment_sheet(replace(study.experiments[0], quoted=quoted)).notes
     assert (
-        "The paper quotes, on imdb: CoVe (McCann et al. 2017) 8.20 %; "
-        "on trec6: TBCNN (Mou et al. 2015) 4.00 %."
+        "The paper quotes, on imdb: CoVe (McCann et al. 2017) 8.2 %; "
+        "on trec6: TBCNN (Mou et al. 2015) 4.0 %."
     ) in notes

@@ -169,10 +169,11 @@ def test_the_fifteen_cells_of_tables_4_to_7_share_their_stages(tmp_path):
         "tokens": 2,
         # with and without dropout, one seed
         "pretrain": 2,
-        # as usual, without pretraining, without dropout, full, full with discriminative rates
-        "finetune": 15,
-        "classify": 45,
-        "score": 45,
+        # as usual, without pretraining, without dropout, full at two rates, full + discr
+        "finetune": 18,
+        # fifteen cells, seven of them at a second rate
+        "classify": 66,
+        "score": 66,
         "part_manifest": 4,
         "part_tables": 4,
         "part": 4,
@@ -182,8 +183,9 @@ def test_the_fifteen_cells_of_tables_4_to_7_share_their_stages(tmp_path):
 
 def test_the_rows_of_table_7_hang_off_one_fine_tuned_language_model(tmp_path):
     jobs = job_counts(tmp_path, "classifier_finetuning", *FULL)
-    # One seed of pretraining, three of fine-tuning: nine rows for each, and that from scratch.
-    assert (jobs["pretrain"], jobs["finetune"], jobs["classify"]) == (1, 3, 30)
+    # One seed of pretraining, three of fine-tuning: nine rows for each, and that from scratch; six
+    # of the ten at two rates.
+    assert (jobs["pretrain"], jobs["finetune"], jobs["classify"]) == (1, 3, 48)
     # An alias is the same target, and an ablation leaves the test fold sealed.
     alias = job_counts(tmp_path, "table_7", *FULL)
     assert alias.pop("table_7") == jobs.pop("classifier_finetuning") == 1
@@ -203,11 +205,12 @@ def test_a_table_of_the_test_fold_waits_for_the_whole_study(tmp_path):
         "tokens": 9,
         # both directions and tokenizers, and without dropout
         "pretrain": 5,
-        # seven ways for words forward, three readings more; 100, 500 and 2,000 texts, two
+        # eight ways for words forward, three readings more; 100, 500 and 2,000 texts, two
         # vocabularies
-        "finetune": 48,
-        "classify": 126,
-        "score": 126,
+        "finetune": 51,
+        # 27 of them at the second rate of nine cells
+        "classify": 153,
+        "score": 153,
         "ensemble": 18,
         "baseline": 2,
         "before_test": 1,
@@ -296,6 +299,27 @@ def test_the_study_of_the_paper_shares_its_stages_among_six_datasets(tmp_path):
         "figures": 1,
         "report": 1,
     }
+
+
+def test_no_command_grows_with_the_number_of_runs(tmp_path):
+    study = yaml.safe_load((CONFIG / "studies/smoke.yaml").read_text())
+    study["experiments"] = {
+        "many": {
+            "title": "Three thousand runs",
+            "fold": "test",
+            "reference": None,
+            "n_labelled": list(range(2, 1502)),
+            "cells": ["tfidf", "nb-svm"],
+        }
+    }
+    path = write_study(tmp_path, study | {"study": "many"})
+    target = "results/many/tables/before_test.csv"
+    done = snakemake(tmp_path, "--dry-run", "--printshellcmds", target, "--configfile", path)
+    commands = [line.strip() for line in done.stdout.splitlines() if "-m ulmfit" in line]
+    assert sum("ulmfit baseline" in command for command in commands) == 3000
+    assert sum("ulmfit before-test" in command for command in commands) == 1
+    # Linux takes 131,072 bytes in one argument, and each command is one.
+    assert max(map(len, commands)) < 65_536
 
 
 def test_lint_finds_nothing(tmp_path):

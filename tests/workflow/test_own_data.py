@@ -41,6 +41,21 @@ def checkout(tmp_path):
     return tmp_path
 
 
+def test_a_folder_without_test_files_is_refused_before_anything_trains(checkout):
+    shutil.rmtree(checkout / "my/reviews/test")
+    path = checkout / "config/studies/mine.yaml"
+    study = yaml.safe_load(path.read_text())
+    final = {"title": "Final", "fold": "test", "cells": ["tfidf"], "reference": None}
+    study |= {"datasets": {"reviews": {"corpus": "library-docs"}}, "experiments": {"final": final}}
+    path.write_text(yaml.safe_dump(study))
+    target = "results/mine/data/reviews/folds.json"
+    arguments = (target, "--configfile", path, "--show-failed-logs")
+    done = snakemake(checkout, *arguments, snakefile=checkout / "Snakefile")
+    assert done.returncode != 0
+    assert "reviews: an experiment shows the fold test" in done.stdout + done.stderr
+    assert not (checkout / target).exists()
+
+
 def test_the_documented_examples_are_read_and_divided(checkout):
     study = ("--configfile", checkout / "config/studies/mine.yaml")
     targets = [f"results/mine/data/{name}/folds.json" for name in ("tickets", "reviews")]

@@ -161,7 +161,7 @@ def test_what_is_special_about_a_table_is_said(finished):
 
 
 def test_weights_on_the_test_fold_are_those_fitted_before(finished):
-    folder = finished / "results/smoke/ensembles/docstrings-small/weighted/ulmfit/n80/s0"
+    folder = finished / "results/smoke/ensembles/docstrings-small/weighted/ulmfit/word/none/n80/s0"
     before, test = (
         json.loads((folder / name).read_text()) for name in ("metrics.json", "test/metrics.json")
     )

@@ -14,6 +14,7 @@ from snakemake.exceptions import WorkflowError
 
 from ulmfit.config import paths
 from ulmfit.config.code_versions import CODE_VERSIONS
+from ulmfit.config.experiments import targets, tested
 from ulmfit.config.files import digests, places, published_forms
 from ulmfit.config.manifest import language_models
 from ulmfit.config.recipes import compute_threads
@@ -43,6 +44,7 @@ except UserError as error:
 shell.prefix(
     f"set -euo pipefail; export ULMFIT_DEVICE={PLAN.study.device}; "
     f"export ULMFIT_DATA_MIRROR={shlex.quote(PLAN.study.data_mirror or '')}; "
+    f"export ULMFIT_TESTED={shlex.quote(' '.join(tested(PLAN.study)))}; "
     f"export PYTHONPATH={shlex.quote(str(SOURCE_FOLDER / 'src'))}; "
     + (
         ""
@@ -59,7 +61,7 @@ WILDCARDS = {
     "corpus": NAME,
     "tokenizer": NAME,
     "trained_on": NAME,
-    "direction": "fwd|bwd",
+    "direction": f"fwd|bwd|{paths.NONE}",
     "pretrain": NAME,
     "finetune": NAME,
     "classify": NAME,
@@ -329,15 +331,6 @@ def whole_results(wildcards, input):
 def part_tables():
     """CSV tables of one experiment alone."""
     return [f"<results>/{paths.PART}/tables/{name}.csv" for name in paths.FACT_TABLES]
-
-
-def targets():
-    """Experiments by the names of their targets: their own, and their aliases."""
-    return {
-        target.replace("-", "_"): name
-        for name, experiment in PLAN.study.experiments.items()
-        for target in (name, *experiment.aliases)
-    }
 
 
 def text_files(file):

@@ -23,10 +23,12 @@ rule manifest:
 
 # What was known before the test fold was opened. It reads results only, no title and no setting, so
 # that nothing but another result makes the rules of the test fold run again; and a model that the
-# ledger knows is no new look.
+# ledger knows is no new look. The manifest names the runs, which no command line could for
+# thousands of them; it is ancient because it has titles too.
 rule before_test:
     input:
         run_files("metrics.json"),
+        manifest=ancient("<results>/manifest.json"),
     output:
         "<results>/tables/before_test.csv",
     log:
@@ -45,7 +47,7 @@ rule before_test:
     message:
         "Write down every run before the test fold is opened"
     shell:
-        "python -m ulmfit before-test --metrics {input} --output {output} > {log} 2>&1"
+        "python -m ulmfit before-test --manifest {input.manifest} --output {output} > {log} 2>&1"
 
 
 rule tables:
@@ -212,7 +214,7 @@ rule part:
         " --output {output.figures}/figures.json ) > {log} 2>&1"
 
 
-for target, experiment in targets().items():
+for target, experiment in targets(PLAN.study).items():
 
     rule:
         name:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ulmfit.config import paths
 from ulmfit.config.paths import NONE
@@ -21,6 +22,31 @@ COMBINATIONS = {
     "vote": "majority vote",
 }
 """How titles call the ways to combine an ensemble's members; the usual one is not named."""
+
+
+def distinct(cells: Sequence[PlannedCell]) -> list[PlannedCell]:
+    """The same rows; of those that share their title, ensembles also say which they are."""
+    titles = Counter((cell.dataset, cell.n_labelled, cell.title) for cell in cells)
+    return [
+        replace(cell, title=f"{cell.title}, {cell.runs[0].fields['ensemble']}")
+        if cell.kind == "ensemble" and titles[cell.dataset, cell.n_labelled, cell.title] > 1
+        else cell
+        for cell in cells
+    ]
+
+
+def check_rows(where: str, cells: Iterable[PlannedCell]) -> None:
+    """Two rows of a table, or two candidates of one row, must not be the same run (UserError)."""
+    rows: dict[str, str] = {}
+    for cell in cells:
+        check_rows(where, cell.among)
+        for path in {run.path for run in cell.runs}:
+            if path in rows:
+                raise UserError(
+                    f"{where}: {rows[path]!r} and {cell.title!r} are the same run: what tells them "
+                    "apart changes nothing with this preset and these recipes; leave one out"
+                )
+            rows[path] = cell.title
 
 
 @dataclass(frozen=True)
@@ -131,7 +157,8 @@ class CellPlanner:
     ) -> Run:
         where = f"ensemble {name}"
         members = []
-        for member in self.ensembles[name].members:
+        definition = self.ensembles[name].members
+        for member in definition:
             own = member.variant or variant
             check_name(own, self.variants, where, "variant")
             check_name(member.tokenizer or tokenizer, self.tokenizers, where, "tokenizer")
@@ -153,6 +180,8 @@ class CellPlanner:
             "dataset": dataset,
             "ensemble": name,
             "variant": variant,
+            "tokenizer": NONE if all(one.tokenizer for one in definition) else tokenizer,
+            "direction": NONE if all(one.direction for one in definition) else direction,
             "n_labelled": n,
             "seed": str(seed),
         }
@@ -208,7 +237,7 @@ class CellPlanner:
         return text
 
     def _seed(self, stage: str, seed: int) -> int:
-        return seed if stage in self.study.seeds.vary else self.study.seeds.runs[0]
+        return seed if stage in self.study.seeds.vary else min(self.study.seeds.runs)
 
     def _title(self, experiment: Experiment, run: Run) -> str:
         title = self.variants[run.variant].title or run.variant
@@ -223,5 +252,8 @@ class CellPlanner:
             if what != usual
         ]
         if run.kind == "ensemble":
-            details.append(COMBINATIONS[self.ensembles[run.fields["ensemble"]].combine])
+            name = run.fields["ensemble"]
+            details.append(COMBINATIONS[self.ensembles[name].combine])
+            if not any(details):
+                details.append(name)
         return ", ".join(filter(None, [title, *details]))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePosixPath
+from typing import Any
 
 from ulmfit.config import paths
-from ulmfit.config.recipes import from_json
+from ulmfit.config.recipes import Classifier, LanguageModel, from_json, to_dict
 from ulmfit.config.sources import (
     ANY_FILES,
     OPTIONAL_FILES,
@@ -96,15 +97,50 @@ def check_stages(
 ) -> None:
     """A run's recipes need epochs for their stages of freezing, and rates for their layer groups.
 
-    UserError; training says the same, hours later.
+    Their dropouts must be chances, and each model must fit the one that it starts from. UserError;
+    training says the same, hours later.
     """
+    above: tuple[str, Any] | None = None
     for stage in STAGES:
         if fields.get(stage, paths.NONE) != paths.NONE:
             recipe = from_json(RECIPE_TYPES[stage], recipe_of(stage, fields))
             try:
+                _check_dropouts(recipe)
                 stages(group_names(recipe), recipe)
             except UserError as error:
                 raise UserError(f"{where}: {stage}: {error}") from None
+            if above is not None:
+                _check_sizes(where, above, (stage, recipe))
+            above = (stage, recipe)
+
+
+def _check_dropouts(recipe: LanguageModel | Classifier) -> None:
+    """Dropouts may be multiplied beyond what drops everything."""
+    factor = recipe.dropouts.multiplier
+    rates = {f"dropouts.{key}": rate for key, rate in to_dict(recipe.dropouts).items()}
+    del rates["dropouts.multiplier"]
+    if isinstance(recipe, Classifier):
+        rates |= {f"head_dropouts.{k}": rate for k, rate in enumerate(recipe.head_dropouts[:-1])}
+    for key, rate in rates.items():
+        if rate * factor >= 1:
+            raise UserError(
+                f"{key}: {rate} times dropouts.multiplier {factor} is {rate * factor:g}, "
+                "and must be less than 1"
+            )
+
+
+def _check_sizes(where: str, above: tuple[str, Any], below: tuple[str, Any]) -> None:
+    """A stage takes the weights of the one above it; a classifier leaves out the decoder's bias."""
+    (from_stage, parent), (to_stage, child) = above, below
+    sizes, given = to_dict(child.architecture), to_dict(parent.architecture)
+    if to_stage == "classify":
+        del sizes["decoder_bias"]
+    for key, size in sizes.items():
+        if size != given[key]:
+            raise UserError(
+                f"{where}: {to_stage}: architecture.{key} is {size} and {given[key]} in "
+                f"{from_stage}, whose weights it starts from: give both stages the same"
+            )
 
 
 def check_folds(dataset: str, sizes: Folds, shown: str) -> None:

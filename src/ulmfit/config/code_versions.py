@@ -18,8 +18,8 @@ CODE_VERSIONS = {
     "predict": 1,
     "score": 1,
     "baseline": 1,
-    "manifest": 2,
+    "manifest": 3,
     "tables": 2,
-    "figures": 1,
-    "report": 2,
+    "figures": 2,
+    "report": 3,
 }

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from ulmfit.config import paths
 from ulmfit.config.paths import NONE
 from ulmfit.config.plan import Plan
+from ulmfit.config.published import published_error, quoted_errors
 from ulmfit.config.recipes import to_dict
 from ulmfit.config.runs import PlannedCell, Run
 from ulmfit.config.study import Experiment
-from ulmfit.config.validation import check_name
 
 
 def manifest(plan: Plan) -> dict[str, Any]:
@@ -56,10 +57,15 @@ def seeds_statement(plan: Plan) -> str:
         "finetune": "language-model fine-tuning",
         "classify": "classifier training",
     }
-    vary = " and ".join(words[stage] for stage in seeds.vary)
-    text = f"Runs differ in the seed of {vary}, varied together ({len(seeds.runs)} seeds)"
-    if fixed:
-        text += f"; {' and '.join(words[stage] for stage in fixed)} used one seed"
+    vary = [words[stage] for stage in words if stage in seeds.vary]
+    if not vary or len(seeds.runs) == 1:
+        text = f"Every stage used one seed ({min(seeds.runs)}): a row is one run"
+    else:
+        together = ", varied together" if len(vary) > 1 else ""
+        text = f"Runs differ in the seed of {' and '.join(vary)}{together}"
+        text += f" ({len(seeds.runs)} seeds)"
+        if fixed:
+            text += f"; {' and '.join(words[stage] for stage in fixed)} used one seed"
     return f"{text}. The folds are the same for all (split seed {plan.study.split_seed})."
 
 
@@ -134,33 +140,19 @@ def _run(plan: Plan, run: Run) -> dict[str, Any]:
 
 def _experiment(plan: Plan, name: str) -> dict[str, Any]:
     experiment = plan.study.experiments[name]
-    published: dict[str, dict[str, float]] = {}
-    for table in experiment.published:
-        check_name(table, plan.registry.published, f"experiments.{name}: published", "table")
-        for dataset, rows in plan.registry.published[table].items():
-            published.setdefault(dataset, {}).update(rows)
     cells = plan.cells(name)
-    shown = {cell.dataset for cell in cells}
     return {
         "name": name,
         "title": experiment.title,
         "caption": experiment.caption,
         "fold": experiment.fold,
         "reference": plan.references(name),
-        "quoted": [
-            {"dataset": dataset, "title": row, "error": error}
-            for dataset, rows in published.items()
-            if dataset in shown
-            for row, error in rows.items()
-            if row.split(", ")[0] not in plan.variants
-        ],
-        "cells": [_cell(cell, experiment, published) for cell in cells],
+        "quoted": quoted_errors(plan, experiment, cells),
+        "cells": [_cell(plan, cell, experiment) for cell in cells],
     }
 
 
-def _cell(
-    cell: PlannedCell, experiment: Experiment, published: dict[str, dict[str, float]]
-) -> dict[str, Any]:
+def _cell(plan: Plan, cell: PlannedCell, experiment: Experiment) -> dict[str, Any]:
     runs = (*cell.runs, *(run for part in cell.among for run in part.runs))
     models = [model for run in runs for model in (run, *run.members)]
     return {
@@ -171,12 +163,13 @@ def _cell(
         "tokenizer": cell.tokenizer,
         "direction": cell.direction,
         "n_labelled": _number(cell.n_labelled),
-        "kind": cell.runs[0].kind if cell.runs else "choice",
+        "kind": cell.kind,
         "fold": experiment.fold,
-        "published": published.get(cell.dataset, {}).get(_published_row(cell, experiment)),
+        "published": published_error(plan, experiment, cell),
         "reads_test_text": any(
             model.fields.get("n_text", "").startswith("with-test") for model in models
         ),
+        "chooses": _choices(plan, cell, models),
         "runs": [run.path for run in cell.runs],
         "among": [
             {"id": part.id, "title": part.title, "runs": [run.path for run in part.runs]}
@@ -186,12 +179,27 @@ def _cell(
     }
 
 
-def _published_row(cell: PlannedCell, experiment: Experiment) -> str:
-    """How config/published.yaml calls a row; empty where the paper cannot have it."""
-    if cell.runs and cell.runs[0].kind == "ensemble":
-        return f"{cell.variant}, {cell.runs[0].fields['ensemble']}"
-    usual = (cell.tokenizer, cell.direction) == (experiment.tokenizer, experiment.direction)
-    return cell.variant if usual else ""
+def _choices(plan: Plan, cell: PlannedCell, models: list[Run]) -> list[str]:
+    """What a row chose by the fold select: epoch, candidate, weights, settings."""
+    stops = any(
+        json.loads(plan.recipe(stage, model.fields))["early_stopping"]
+        for model in models
+        if model.kind == "model"
+        for stage in ("finetune", "classify")
+        if model.fields[stage] != NONE
+    )
+    weighted = any(
+        plan.combination(model.fields["ensemble"]) == "weighted"
+        for model in models
+        if model.kind == "ensemble"
+    )
+    found = {
+        "epoch": stops,
+        "candidate": bool(cell.among),
+        "weights": weighted,
+        "settings": any(model.kind == "baseline" for model in models),
+    }
+    return [what for what, chosen in found.items() if chosen]
 
 
 def _number(n: str) -> int | str:

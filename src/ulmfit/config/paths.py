@@ -38,7 +38,9 @@ CLASSIFIER = (
     "clf/{dataset}/{corpus}/{tokenizer}/{direction}/{pretrain}/{finetune}/n{n_text}"
     "/{classify}/n{n_labelled}/s{pretrain_seed}-{finetune_seed}-{classify_seed}"
 )
-ENSEMBLE = "ensembles/{dataset}/{ensemble}/{variant}/n{n_labelled}/s{seed}"
+ENSEMBLE = "ensembles/{dataset}/{ensemble}/{variant}/{tokenizer}/{direction}/n{n_labelled}/s{seed}"
+"""Tokenizer and direction are what members inherit from the row, `none` if none inherits it."""
+
 BASELINE = "baselines/{dataset}/{baseline}/n{n_labelled}"
 
 PART = "experiments/{experiment}"

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from ulmfit.config import paths
-from ulmfit.config.cells import CellPlanner
+from ulmfit.config.cells import CellPlanner, check_rows, distinct
 from ulmfit.config.checks import (
     check_experiments,
     check_files,
@@ -21,6 +21,7 @@ from ulmfit.config.checks import (
     check_seeds,
     check_stages,
 )
+from ulmfit.config.experiments import check_datasets, check_targets, check_test_fold
 from ulmfit.config.paths import NONE
 from ulmfit.config.recipes import Tokenizer, from_json, to_dict
 from ulmfit.config.resolve import (
@@ -58,7 +59,13 @@ class Plan:
                 raise UserError(f"{self._where}: {used.corpus!r} is both a corpus and a dataset")
         check_names(self.study, self.variants)
         check_experiments(self.study, self.preset)
+        check_datasets(self.study)
+        check_targets(self.study)
         check_seeds(self.study)
+        for name, experiment in self.study.experiments.items():
+            where = f"{self._where}: experiments.{name}: published"
+            for table in experiment.published:
+                check_name(table, self.registry.published, where, "table")
         for name in self.texts():
             source = self.text(name).source
             check_name(source, SOURCE_OPTIONS, f"datasets.yaml: {name}.source", "source")
@@ -68,6 +75,8 @@ class Plan:
                 check_labels(name, source, options)
             self.fold_options(name)
         # Resolve everything now: a mistake must stop before any job starts.
+        for name in self.study.experiments:
+            check_rows(f"{self._where}: experiments.{name}", self.cells(name))
         for run in self.runs():
             check_stages(f"{self._where}: variant {run.variant}", run.fields, self.recipe)
 
@@ -199,9 +208,7 @@ class Plan:
     def part(self, experiment: str) -> Plan:
         """The plan of one experiment alone: its table is the same there."""
         only = self.study.experiments[experiment]
-        named = set(only.datasets or self.study.datasets)
-        if isinstance(only.n_labelled, dict):
-            named |= only.n_labelled.keys()
+        named = only.datasets or self.study.datasets
         datasets = {name: used for name, used in self.study.datasets.items() if name in named}
         study = replace(self.study, datasets=datasets, experiments={experiment: only}, order=())
         return Plan(study, self.registry)
@@ -211,7 +218,12 @@ class Plan:
         # Variants with equal recipes are one run, known by the first of them.
         found: dict[str, Run] = {}
         for run, _ in self._runs_and_folds():
-            found.setdefault(run.path, run)
+            first = found.setdefault(run.path, run)
+            if (first.fields, _members(first)) != (run.fields, _members(run)):
+                raise UserError(
+                    f"{self._where}: {run.kind} {run.path} would stand for two different ones: "
+                    "rename what tells them apart"
+                )
         return found
 
     def cells(self, name: str) -> list[PlannedCell]:
@@ -220,30 +232,35 @@ class Plan:
         where = f"{self._where}: experiments.{name}"
         planned = []
         for dataset in experiment.datasets or tuple(self.study.datasets):
-            check_name(dataset, self.study.datasets, f"{where}: datasets", "dataset")
-            check_folds(dataset, from_json(Folds, self.fold_options(dataset)), experiment.fold)
+            sizes = from_json(Folds, self.fold_options(dataset))
+            check_folds(dataset, sizes, experiment.fold)
+            if experiment.fold == "test":
+                check_test_fold(where, dataset, self.text(dataset), sizes)
             planned += [
                 self._planner.cell(where, experiment, cell, dataset, str(n))
                 for n in experiment.sizes(dataset)
                 for cell in experiment.cells
             ]
-        return planned
+        return distinct(planned)
 
     def references(self, name: str) -> dict[str, str]:
         """For each dataset/number of labels, the cell that an experiment compares with."""
         experiment = self.study.experiments[name]
         if experiment.reference is None:
             return {}
-        wanted = (experiment.reference, experiment.tokenizer, experiment.direction)
-        found = {
-            f"{cell.dataset}/{cell.n_labelled}": cell.id
-            for cell in self.cells(name)
-            if (cell.variant, cell.tokenizer, cell.direction) == wanted
-        }
+        where = f"{self._where}: experiments.{name}: reference {experiment.reference!r}"
+        found: dict[str, str] = {}
+        for cell in self.cells(name):
+            if not cell.answers_to(experiment):
+                continue
+            group = f"{cell.dataset}/{cell.n_labelled}"
+            if group in found:
+                raise UserError(f"{where} is two of the cells ({group}): leave one out")
+            found[group] = cell.id
         if not found:
             raise UserError(
-                f"{self._where}: experiments.{name}: reference {experiment.reference!r} is not "
-                "among the cells: add it, or set reference to one of them or to null"
+                f"{where} is not among the cells: add it, or set reference to one of them or to "
+                "null"
             )
         return found
 
@@ -255,6 +272,10 @@ class Plan:
                     for run in part.runs:
                         for one in (run, *run.members):
                             yield one, experiment.fold
+
+
+def _members(run: Run) -> list[str]:
+    return [member.path for member in run.members]
 
 
 def _options(kind: type[Any], values: Override, where: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ulmfit.config.paths import NONE
@@ -14,6 +15,9 @@ from ulmfit.store.files import canonical_json
 
 BASE = "ulmfit"
 """Name of the variant that all others are differences from, and of the study's base recipes."""
+
+ABLATION = "ulmfit-ablation"
+"""Name of the base recipes with what the preset lays under ablations; of no variant."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,61 @@ class StageRecipes:
 
 
 def all_variants(study: Study, registry: Registry) -> dict[str, Variant]:
-    """Variants of the registry with those of the study over them, ``ulmfit`` always present."""
-    return {BASE: Variant(title="ULMFiT"), **registry.variants, **study.variants}
+    """Variants of the registry as the preset changes them, those of the study in their place.
+
+    ``ulmfit`` is always present. UserError if a variant says what nothing could come of.
+    """
+    preset = preset_of(study, registry)
+    variants = {BASE: Variant(title="ULMFiT"), **registry.variants}
+    for name, stages in preset.variants.items():
+        where = f"presets.yaml: {study.preset}.variants"
+        check_name(name, registry.variants, where, "variant")
+        variants[name] = _changed(variants[name], stages, f"{where}.{name}")
+    variants |= study.variants
+    if ABLATION in variants:
+        raise UserError(f"study {study.study}: no variant may be called {ABLATION!r}")
+    for name in variants:
+        _check_text(f"study {study.study}: variant {name}", name, variants, preset.finetune_text)
+    return variants
+
+
+def _changed(variant: Variant, stages: Mapping[Any, Override], where: str) -> Variant:
+    """A variant with keys of its stages' recipes laid over its own."""
+    own = {stage: getattr(variant, stage) for stage in stages}
+    for stage, value in own.items():
+        if isinstance(value, str):
+            raise UserError(f"{where}: {stage} is {value!r}, so no key can be laid over it")
+    laid: dict[str, Any] = {stage: lay(own[stage] or {}, over) for stage, over in stages.items()}
+    return replace(variant, **laid)
+
+
+def _check_text(where: str, name: str, variants: Mapping[str, Variant], usual: str) -> None:
+    """A text of LM fine-tuning that no LM would read must not look as if one did (UserError)."""
+    variant = variants[name]
+    if variant.finetune == NONE and variant.finetune_text is not None:
+        raise UserError(
+            f"{where}: finetune_text is {variant.finetune_text!r}, but finetune is {NONE!r}: "
+            "leave one of them out"
+        )
+    if _points(variant, "finetune") and variant.finetune_text is None:
+        owner = variants.get(str(variant.finetune), variant)
+        if (owner.finetune_text or usual) != usual:
+            raise UserError(
+                f"{where}: finetune shares the recipe of {variant.finetune!r} but not its text: "
+                f"give finetune_text, {owner.finetune_text!r} for the same language model"
+            )
+
+
+def lay(base: Override, over: Override) -> Override:
+    """``over`` laid over a stage's ``base``: :func:`merge`, and one rule more.
+
+    ``lr`` or ``layer_decay`` without ``rates`` ends the ``rates`` below, which would hide them.
+    """
+    merged = merge(base, over)
+    own = over.get("optimizer")
+    if isinstance(own, dict) and {"lr", "layer_decay"} & own.keys() and "rates" not in own:
+        merged["optimizer"] = merged["optimizer"] | {"rates": None}
+    return merged
 
 
 def preset_of(study: Study, registry: Registry) -> Preset:
@@ -52,11 +109,12 @@ def tokenizer_recipes(study: Study, registry: Registry) -> dict[str, str]:
 def stage_recipes(study: Study, registry: Registry, dataset: str) -> StageRecipes:
     """Resolve every known variant on one dataset; each merged recipe is validated.
 
-    The layers of a recipe, each over the one before: defaults of the dataclass, preset, study,
-    dataset, what the preset says of all ablations (every variant but `ulmfit`), variant.
+    The layers of a recipe, each over the one before: defaults of the dataclass, preset, what the
+    preset says of ablations (variants with `ablation`), study, dataset, variant.
 
-    A recipe is named after the variant that brings it: `ulmfit` for the base recipe, else the first
-    in alphabetical order, so that reordering the YAML moves no path.
+    A recipe is named after the variant that says it: `ulmfit` for the base recipe, else the first
+    in alphabetical order, so that reordering the YAML moves no path. Variants that say nothing of a
+    stage, and baselines, name none, so that one more of them moves no path either.
     """
     variants = all_variants(study, registry)
     contents = {
@@ -70,12 +128,17 @@ def stage_recipes(study: Study, registry: Registry, dataset: str) -> StageRecipe
     recipes: dict[str, dict[str, str]] = {}
     for stage, by_variant in contents.items():
         name_of: dict[str, str] = {}
-        # A variant that points to another brings no recipe of its own, so it names none.
-        owners = [name for name in sorted(variants) if not _points(variants[name], stage)]
-        for variant in [BASE, *owners]:
+        owners = [name for name in sorted(variants) if _owns(variants[name], stage)]
+        ablations = {
+            name: ABLATION
+            for name, variant in variants.items()
+            if variant.ablation and _silent(variant, stage)
+        }
+        # Last those that only an `ulmfit` with keys of its own leaves without a name.
+        for variant in [BASE, *ablations, *owners, *sorted(variants)]:
             content = by_variant[variant]
             if content is not None:
-                name_of.setdefault(content, variant)
+                name_of.setdefault(content, ablations.get(variant, variant))
         for variant, content in by_variant.items():
             names[variant][stage] = NONE if content is None else name_of[content]
         recipes[stage] = {name: content for content, name in name_of.items()}
@@ -107,14 +170,23 @@ def _content(
     layers = [
         {"architecture": preset.architecture},
         getattr(preset, stage),
+        preset.ablations.get(stage, {}) if variants[owner].ablation else {},  # type: ignore[call-overload]
         {"architecture": study.recipes.architecture},
         getattr(study.recipes, stage),
     ]
     if stage != "pretrain":
         layers.append(study.datasets[dataset].recipes.get(stage, {}))  # type: ignore[call-overload]
-    if owner != BASE:
-        layers.append(preset.ablations.get(stage, {}))  # type: ignore[call-overload]
     return _canonical(stage, [*layers, own or {}], f"{where}: {stage}")
+
+
+def _silent(variant: Variant, stage: str) -> bool:
+    """Whether a variant that is no baseline takes a stage as it finds it."""
+    return variant.baseline is None and not getattr(variant, stage)
+
+
+def _owns(variant: Variant, stage: str) -> bool:
+    """Whether a variant says keys of a stage's recipe itself."""
+    return bool(getattr(variant, stage)) and not isinstance(getattr(variant, stage), str)
 
 
 def _points(variant: Variant, stage: str) -> bool:
@@ -126,6 +198,5 @@ def _points(variant: Variant, stage: str) -> bool:
 def _canonical(stage: str, overrides: list[Override], where: str) -> str:
     values: dict[str, Any] = to_dict(RECIPE_TYPES[stage]())
     for override in overrides:
-        # Checked one by one, so that a misspelt key is reported where it stands.
-        values = merge(values, override)
+        values = lay(values, override)
     return canonical_json(to_dict(check(RECIPE_TYPES[stage], values, where)))

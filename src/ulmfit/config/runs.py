@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ulmfit.config.study import Experiment
+
 Fields = Mapping[str, str]
 """Wildcards of a path pattern."""
 
@@ -32,8 +34,10 @@ class Run:
     @property
     def cell(self) -> str:
         """Name of the table cell: a run without its seed."""
-        # Ensembles of the same members may combine them differently.
-        what = (self.fields["ensemble"],) if self.kind == "ensemble" else ()
+        # Ensembles of the same members may combine them differently, and others of the same
+        # tokenizers and directions may differ in what their members inherit from the row.
+        inherited = ("ensemble", "tokenizer", "direction")
+        what = [self.fields[name] for name in inherited] if self.kind == "ensemble" else []
         return "/".join(
             (self.dataset, self.variant, self.tokenizer, self.direction, self.n_labelled, *what)
         )
@@ -52,3 +56,16 @@ class PlannedCell:
     n_labelled: str
     runs: tuple[Run, ...]
     among: tuple[PlannedCell, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """``model``, ``ensemble`` or ``baseline``; ``choice`` where the select fold decides."""
+        return self.runs[0].kind if self.runs else "choice"
+
+    def answers_to(self, experiment: Experiment) -> bool:
+        """Whether the reference of an experiment means this row: never an ensemble."""
+        if self.kind == "ensemble" or self.variant != experiment.reference:
+            return False
+        usual = (experiment.tokenizer, experiment.direction)
+        # Baselines have no tokenizer and no direction.
+        return self.kind == "baseline" or (self.tokenizer, self.direction) == usual

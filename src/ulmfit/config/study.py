@@ -83,7 +83,7 @@ class Seeds:
     )
     vary: tuple[Literal["pretrain", "finetune", "classify"], ...] = key(
         ("finetune", "classify"),
-        "Stages whose seed is the run's; the others always take the first of `runs`.",
+        "Stages whose seed is the run's; the others always take the smallest of `runs`.",
     )
 
 
@@ -132,6 +132,11 @@ class Variant:
         "text",
         "Words: the vocabulary of the text that LM fine-tuning reads, or the pretrained one kept.",
     )
+    ablation: bool = key(
+        False,
+        "Whether it is one of the paper's own cells, under which lies what the preset says of "
+        "`ablations`.",
+    )
     baseline: Literal["tfidf", "nb-svm"] | None = key(
         None,
         "A baseline that is no language model: `tfidf`, logistic regression on TF-IDF; `nb-svm`, "
@@ -148,7 +153,9 @@ class Cell:
     direction: Literal["fwd", "bwd"] | None = key(None, "Direction; not given = the experiment's.")
     ensemble: str | None = key(None, "Ensemble of the variant's readings.")
     among: tuple[str, ...] = key(
-        (), "Variants; the row shows the one with the lowest mean error on the select fold."
+        (),
+        "Variants; the row shows the one with the lowest mean error on the select fold, beside the "
+        "paper's number of the first.",
     )
     title: str = key("", "Name of the row; empty = made from the others.")
 
@@ -295,7 +302,11 @@ class Preset:
     )
     ablations: dict[Literal["pretrain", "finetune", "classify"], Override] = field(
         default_factory=dict,
-        metadata={"description": "Laid under every variant but `ulmfit`."},
+        metadata={"description": "Laid over the preset's recipes for variants with `ablation`."},
+    )
+    variants: dict[str, dict[Literal["pretrain", "finetune", "classify"], Override]] = field(
+        default_factory=dict,
+        metadata={"description": "Laid over variants of config/variants.yaml, by name and stage."},
     )
     finetune_text: Literal["all", "labelled", "with-test"] = key(
         "all", "Text of LM fine-tuning of the variants that name none."
@@ -306,6 +317,29 @@ class Preset:
 
 
 @dataclass(frozen=True)
+class PublishedTable:
+    """A table of the paper: errors in per cent by dataset, digits as printed."""
+
+    fold: Literal["validation", "test"] = field(
+        metadata={"description": "Fold that it shows; validation = one held out of training data."}
+    )
+    direction: Literal["fwd", "fwd+bwd"] = field(
+        metadata={"description": "Model, or ensemble, of its rows."}
+    )
+    rows: dict[str, dict[str, str]] = field(
+        metadata={"description": "Of each dataset, the error of each variant."}
+    )
+    quoted: dict[str, dict[str, str]] = field(
+        default_factory=dict,
+        metadata={"description": "Of each dataset, errors of other systems that it quotes."},
+    )
+
+    def shows(self, fold: str) -> bool:
+        """Whether it stands beside errors on one of our folds."""
+        return (fold == "test") == (self.fold == "test")
+
+
+@dataclass(frozen=True)
 class Registry:
     """The registries beside the studies: config/{datasets,variants,presets,published}.yaml."""
 
@@ -313,7 +347,7 @@ class Registry:
     datasets: dict[str, Text]
     variants: dict[str, Variant]
     presets: dict[str, Preset]
-    published: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    published: dict[str, PublishedTable] = field(default_factory=dict)
 
 
 STAGES = ("pretrain", "finetune", "classify")

@@ -24,7 +24,7 @@ from ulmfit.data import (
     zhang,
 )
 from ulmfit.errors import UserError
-from ulmfit.store.files import sha256, write_json
+from ulmfit.store.files import read_json, sha256, write_json
 from ulmfit.store.tables import DOCUMENT_COLUMNS, read_table, write_table
 
 if TYPE_CHECKING:
@@ -130,3 +130,16 @@ def make_folds(
             **folds.describe(table, division, options),
         },
     )
+
+
+def check_tested(summary: Path) -> None:
+    """Raise UserError unless the folds in ``folds.json`` have test documents.
+
+    Not all sources tell before they are read, and nothing else would miss them until all models
+    are trained.
+    """
+    if "test" not in read_json(summary)["folds"]:
+        raise UserError(
+            f"{summary.parent.name}: an experiment shows the fold test, but there are no test "
+            "documents: give the dataset `folds: {test: ...}`"
+        )

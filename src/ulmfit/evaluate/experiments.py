@@ -77,8 +77,8 @@ def _error_row(cell: Cell) -> Row:
         "error_min": float(rates.min()),
         "error_max": float(rates.max()),
         "chosen": cell.chosen,
-        # The manifest quotes the paper in per cent.
-        "published": None if entry["published"] is None else entry["published"] / 100,
+        # The manifest quotes the paper in per cent, digits as printed.
+        "published": None if entry["published"] is None else float(entry["published"]) / 100,
         "kind": cell.kind,
         "cell": entry["id"],
     }

@@ -67,14 +67,17 @@ def make_tables(manifest: Path, results: Path, output: Path) -> None:
         _write(output / f"{name}.csv", columns, rows)
 
 
-def write_before_test(metrics: Sequence[Path], output: Path) -> None:
+def write_before_test(manifest: Path, output: Path) -> None:
     """Write what is known of each run before the test fold is opened, to ``output``.
 
-    ``metrics`` are the ``metrics.json`` of the runs. One line for each run and fold; no title, no
-    setting of the study: only another result makes another table.
+    ``manifest`` lies in the folder that its paths start from. One line for each run and fold; no
+    title, no setting of the study: only another result makes another table.
     """
+    runs = read_json(manifest)["runs"]
+    metrics = sorted(manifest.parent / run["path"] / "metrics.json" for run in runs)
+    _require(metrics)
     rows = []
-    for path in sorted(metrics):
+    for path in metrics:
         content = read_json(path)
         if SEALED in content["folds"]:
             raise UserError(f"{path} already shows the {SEALED} fold: delete it and run again")

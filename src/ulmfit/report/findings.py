@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ulmfit.report import wording
 from ulmfit.report.results import Experiment, Row, number
-from ulmfit.report.sheets import few_seeds
+from ulmfit.report.sheets import few_seeds, fold_remark
 
 OPPOSITE = {"better": "worse", "worse": "better"}
 ORDER = ("better", "worse", "not distinguished")
@@ -62,6 +62,8 @@ def _finding(experiment: Experiment, group: Sequence[Row], reference: Row) -> Fi
         f"{reference['title']} makes {error} % errors on the {experiment.fold} fold {bounds} "
         f"({size}; {reference['dataset']}, {wording.labels(reference['n_labelled'])})"
     )
+    if remark := fold_remark(experiment):
+        lead = f"{remark} {lead}"
     sides: dict[str, list[str]] = {}
     members = {name for row in group for name in experiment.candidates(row)}
     for row, name in zip(group, wording.distinct_titles(group), strict=True):

@@ -73,8 +73,9 @@ def limits(study: Study, provenance: Mapping[str, Any]) -> list[str]:
     ]
     if one_fold := [item.title for item in study.experiments if item.fold == "select"]:
         text.append(
-            "One fold both chose epochs and candidates and is shown, so that errors are somewhat "
-            f"too low, in: {wording.listing(one_fold)}."
+            "One fold both chose (epochs, candidates, weights of ensembles, settings of baselines) "
+            "and is shown, so that errors of the rows that chose are too low, and comparisons with "
+            f"rows that chose nothing favour them, in: {wording.listing(one_fold)}."
         )
     if any(row["n_labelled"] != "all" for row in rows):
         text.append(

@@ -94,6 +94,16 @@ class Experiment:
         titles = [str(cell["title"]) for cell in cells if cell.get("reads_test_text")]
         return list(dict.fromkeys(titles))
 
+    def choices(self, row: Row) -> list[str]:
+        """What ``row`` chose by the fold select: epoch, candidate, weights, settings."""
+        return list(self.cells.get(row["cell"], {}).get("chooses") or ())
+
+    def published(self, row: Row) -> str:
+        """Error of the paper in per cent, as it is printed there; empty if there is none."""
+        return (
+            str(self.cells.get(row["cell"], {}).get("published") or "") if row["published"] else ""
+        )
+
     def chosen_title(self, row: Row) -> str:
         """Title of the cell that ``row`` stands for; empty if it stands for itself."""
         return str(self.candidates(row).get(row["chosen"], {}).get("title", ""))

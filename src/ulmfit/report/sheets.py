@@ -11,6 +11,14 @@ from ulmfit.report.results import Experiment, Row, number
 FEW_SEEDS = 3
 """Below so many seeds an interval says nothing beyond those models."""
 DAGGER = "\N{DAGGER}"
+CHOICES = {
+    "epoch": "epochs",
+    "candidate": "the better of candidates",
+    "weights": "the weights of ensembles",
+    "settings": "the settings of baselines",
+}
+"""What a row may have chosen by the fold select, as the manifest calls it."""
+PAPERS_DIVISION = "on its own division of this data set"
 
 
 def experiment_sheet(experiment: Experiment) -> Sheet:
@@ -33,7 +41,12 @@ def experiment_sheet(experiment: Experiment) -> Sheet:
             (Column("Verdict"), lambda row: _verdict(experiment, row)),
         ]
     if any(row["published"] for row in rows):
-        columns.append((Column("Published %", True), percent("published", 2)))
+        columns.append(
+            (
+                Column("Published %", True),
+                lambda row: Cell(experiment.published(row), row["published"]),
+            )
+        )
     return Sheet(
         name=experiment.name,
         title=experiment.title,
@@ -106,9 +119,18 @@ def fold_remark(experiment: Experiment) -> str:
     """What must be said of the fold that is shown; mostly nothing."""
     if experiment.fold != "select":
         return ""
+    made = {choice for row in experiment.rows for choice in experiment.choices(row)}
+    chosen = [words for choice, words in CHOICES.items() if choice in made]
+    none = dict.fromkeys(row["title"] for row in experiment.rows if not experiment.choices(row))
+    if not chosen:
+        return "The same fold is there to choose by, but no row chose anything."
+    text = f"The same fold chose {wording.listing(chosen)}, so errors of those rows are too low"
+    if not none:
+        return f"{text}."
+    kept = "kept their best epoch" if "epoch" in made else "chose what suits it"
     return (
-        "The same fold chose epochs and candidates, so these errors are somewhat too low, more so "
-        "for rows that stop early."
+        f"{text}. {wording.listing(none)} chose nothing on it, while the other rows {kept}, which "
+        "favours them."
     )
 
 
@@ -141,7 +163,9 @@ def _notes(experiment: Experiment) -> list[str]:
         )
     if any(row["published"] for row in experiment.rows):
         notes.append(
-            "Published: error of the paper on its own division of this data set, without interval."
+            "Published: error of the paper "
+            + ("on the test set" if experiment.fold == "test" else PAPERS_DIVISION)
+            + ", without interval."
         )
     if experiment.quoted:
         notes.append(f"The paper quotes, {_quotes(experiment)}.")
@@ -156,7 +180,7 @@ def _notes(experiment: Experiment) -> list[str]:
 def _quotes(experiment: Experiment) -> str:
     by_dataset: dict[str, list[str]] = {}
     for row in experiment.quoted:
-        by_dataset.setdefault(row["dataset"], []).append(f"{row['title']} {row['error']:.2f} %")
+        by_dataset.setdefault(row["dataset"], []).append(f"{row['title']} {row['error']} %")
     return "; ".join(f"on {dataset}: {', '.join(rows)}" for dataset, rows in by_dataset.items())
 
 

@@ -1,0 +1,17 @@
+"""A study without any language model runs to its report."""
+
+import yaml
+from running import CONFIG, snakemake, write_study
+
+
+def test_a_study_of_baselines_alone_ends_with_a_report(tmp_path):
+    study = yaml.safe_load((CONFIG / "studies/smoke.yaml").read_text())
+    rivals = {"title": "Rivals", "cells": ["tfidf", "nb-svm"], "reference": "tfidf"}
+    study |= {"study": "rivals", "experiments": {"rivals": rivals | {"n_labelled": [40]}}}
+    path = write_study(tmp_path, study)
+    done = snakemake(tmp_path, "--configfile", path, "--show-failed-logs")
+    assert done.returncode == 0, (done.stdout + done.stderr)[-8000:]
+    results = tmp_path / "results/rivals"
+    assert "Rivals" in (results / "report/report.html").read_text()
+    sheet = (results / "tables/language_models.md").read_text()
+    assert len([line for line in sheet.splitlines() if line.startswith("|")]) == 2
