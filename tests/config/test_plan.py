@@ -370,7 +370,10 @@ def test_a_dataset_without_labels_is_refused(make_plan, corpus):
         ({"test": float("inf")}, "test: input should be a finite number, not inf"),
         ({"report": 1.0}, "report: 1: write a share below 1 or a whole number of documents"),
         ({"report": 2.5}, "report: 2.5: write a share below 1 or a whole number of documents"),
-        ({"select": 0.5, "report": 0.6}, "select 0.5 + report 0.6 + test 0.1 leave no document to fit"),
+        (
+            {"select": 0.5, "report": 0.6},
+            "select 0.5 + report 0.6 + test 0.1 leave no document to fit",
+        ),
         ({"select": 0.7, "report": 0.2, "test": 0.1}, "leave no document to fit"),
     ],
 )
