@@ -213,6 +213,7 @@ def test_a_table_of_the_test_fold_waits_for_the_whole_study(tmp_path):
         "score": 153,
         "ensemble": 18,
         "baseline": 2,
+        "manifest": 1,
         "before_test": 1,
         "predict_test": 6,
         "score_test": 6,
