@@ -88,13 +88,9 @@ class Seeds:
 
 
 @dataclass(frozen=True)
-class Recipes:
-    """The study's base recipes, as differences from its preset: what `ulmfit` means here."""
+class StageOverrides:
+    """Parts of the recipes of the training stages."""
 
-    tokenizers: dict[str, Override] = field(
-        default_factory=lambda: {"word": {"kind": "word"}, "subword": {"kind": "subword"}},
-        metadata={"description": "Tokenizers by name."},
-    )
     architecture: Override = field(
         default_factory=dict, metadata={"description": "Sizes of the model, in all its stages."}
     )
@@ -106,6 +102,16 @@ class Recipes:
     )
     classify: Override = field(
         default_factory=dict, metadata={"description": "Classifier fine-tuning."}
+    )
+
+
+@dataclass(frozen=True)
+class Recipes(StageOverrides):
+    """The study's base recipes, as differences from its preset: what `ulmfit` means here."""
+
+    tokenizers: dict[str, Override] = field(
+        default_factory=lambda: {"word": {"kind": "word"}, "subword": {"kind": "subword"}},
+        metadata={"description": "Tokenizers by name."},
     )
 
 
@@ -280,25 +286,13 @@ class Study:
 
 
 @dataclass(frozen=True)
-class Preset:
+class Preset(StageOverrides):
     """A reading of the method: recipes that a study's own are laid over (ulmfit.md section 10)."""
 
     title: str = key("", "Name in the report; empty = the key.")
     description: str = key("", "Whose reading it is.")
     tokenizer: Override = field(
         default_factory=dict, metadata={"description": "Laid under every tokenizer."}
-    )
-    architecture: Override = field(
-        default_factory=dict, metadata={"description": "Sizes of the model, in all its stages."}
-    )
-    pretrain: Override = field(
-        default_factory=dict, metadata={"description": "Language-model pretraining."}
-    )
-    finetune: Override = field(
-        default_factory=dict, metadata={"description": "Language-model fine-tuning."}
-    )
-    classify: Override = field(
-        default_factory=dict, metadata={"description": "Classifier fine-tuning."}
     )
     ablations: dict[Literal["pretrain", "finetune", "classify"], Override] = field(
         default_factory=dict,
