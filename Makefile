@@ -1,5 +1,5 @@
 # make study        set up, run the built-in study, print the path of its report
-# make study-full   the same with every experiment, about two and a half hours on two cores
+# make study-full   the same with every experiment, at most two and a half hours on two cores (an estimate)
 # make test         set up, check style and types, run the tests
 # PYTHON=python3.12 chooses an interpreter; PIP_ARGS="..." goes to pip (another torch build, a mirror).
 PYTHON ?= python3

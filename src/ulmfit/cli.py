@@ -14,13 +14,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ulmfit import __version__
+from ulmfit import __version__, arguments
 from ulmfit.errors import UserError
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(line: Sequence[str] | None = None) -> int:
     """Run one stage; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(line)
     try:
         options.run(options)
     except UserError as error:
@@ -235,7 +235,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add = stage("fetch", _fetch, "Get a published file from a mirror folder or its URLs.")
     add.add_argument("--versions", required=True, help="its published forms, as JSON")
-    _paths(add, "output")
+    arguments.paths(add, "output")
     add.add_argument(
         "--mirror",
         default=os.environ.get("ULMFIT_DATA_MIRROR", ""),
@@ -250,10 +250,10 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--digests", default="{}", help="digests of its published files by key, as JSON"
     )
-    _paths(add, "output", "provenance")
+    arguments.paths(add, "output", "provenance")
 
     add = stage("folds", _folds, "Divide documents into folds.")
-    _paths(add, "documents", "output", "summary")
+    arguments.paths(add, "documents", "output", "summary")
     add.add_argument("--options", default="{}", help="sizes of the folds, as JSON")
     add.add_argument("--split-seed", type=int, default=0)
     add.add_argument(
@@ -264,21 +264,23 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     add = stage("leakage", _leakage, "Count duplicates in splits, folds and corpus.")
-    _paths(add, "documents", "folds", "output", "duplicates")
-    _paths(add, "corpus", help="documents.parquet of the corpus")
+    arguments.paths(add, "documents", "folds", "output", "duplicates")
+    arguments.paths(add, "corpus", help="documents.parquet of the corpus")
 
     add = stage("tokenizer", _tokenizer, "Make a tokenizer; sub-words are trained on a corpus.")
     add.add_argument("--recipe", required=True, help="recipe as JSON")
-    _optional_paths(add, "documents", "folds")
-    _paths(add, "output")
-    _threads(add)
+    arguments.optional_paths(add, "documents", "folds")
+    arguments.paths(add, "output")
+    arguments.threads(add)
 
     add = stage("tokens", _tokens, "Tokenize and numericalise documents.")
-    _paths(add, "tokenizer", "documents", "folds")
-    _paths(add, "output", help="tokens.json of the folder to write")
-    _optional_paths(add, "vocabulary", help="keep this vocabulary of words; left out: make one")
-    _n_text(add, "text that the vocabulary of words is made of")
-    _threads(add)
+    arguments.paths(add, "tokenizer", "documents", "folds")
+    arguments.paths(add, "output", help="tokens.json of the folder to write")
+    arguments.optional_paths(
+        add, "vocabulary", help="keep this vocabulary of words; left out: make one"
+    )
+    arguments.n_text(add, "text that the vocabulary of words is made of")
+    arguments.threads(add)
 
     add = stage("show", _show, "Print the tokens of documents, and the text they stand for.")
     add.add_argument("--tokens", type=Path, required=True, metavar="FOLDER", help="token folder")
@@ -289,115 +291,63 @@ def _parser() -> argparse.ArgumentParser:
         ("finetune", "Fine-tune a language model on the text of a dataset."),
     ):
         add = stage(name, _language_model, summary)
-        _training(add)
-        _n_text(add, "text to read")
+        arguments.training(add)
+        arguments.n_text(add, "text to read")
 
     add = stage("classify", _classify, "Train a classifier and predict select and report folds.")
-    _training(add)
-    add.add_argument("--n-labelled", type=_count, default=None, help="labelled documents, or 'all'")
-    _paths(add, "probabilities")
+    arguments.training(add)
+    add.add_argument(
+        "--n-labelled", type=arguments.count, default=None, help="labelled documents, or 'all'"
+    )
+    arguments.paths(add, "probabilities")
 
     add = stage("predict", _predict, "Predict one fold with a trained classifier.")
-    _paths(add, "weights", "tokens", "output")
+    arguments.paths(add, "weights", "tokens", "output")
     add.add_argument("--fold", default="test")
-    _device(add)
+    arguments.device(add)
 
     add = stage("score", _score, "Score the probabilities of a model, or of an ensemble's.")
     add.add_argument("--probabilities", type=Path, nargs="+", required=True, metavar="FILE")
     add.add_argument("--cards", type=Path, nargs="+", required=True, metavar="FILE")
     add.add_argument("--combine", choices=("mean", "logits", "weighted", "vote"), default="mean")
-    _optional_paths(add, "fitted", help="metrics.json with weights; left out: fit them on select")
-    _fold(add)
-    _paths(add, "documents", "predictions", "metrics")
+    arguments.optional_paths(
+        add, "fitted", help="metrics.json with weights; left out: fit them on select"
+    )
+    arguments.fold(add)
+    arguments.paths(add, "documents", "predictions", "metrics")
 
     add = stage("baseline", _baseline, "Fit a baseline that is no language model, and score it.")
     add.add_argument("--name", required=True)
-    add.add_argument("--n-labelled", type=_count, default=None)
-    _fold(add)
-    _paths(add, "documents", "folds", "predictions", "metrics")
+    add.add_argument("--n-labelled", type=arguments.count, default=None)
+    arguments.fold(add)
+    arguments.paths(add, "documents", "folds", "predictions", "metrics")
 
     add = stage("manifest", _manifest, "Write what a study plans, as plain data.")
     add.add_argument("--plan", required=True, help="study and registries as JSON")
-    _paths(add, "output")
+    arguments.paths(add, "output")
 
     add = stage("before-test", _before_test, "Table of all runs before the test fold is opened.")
-    _paths(add, "manifest", "output")
+    arguments.paths(add, "manifest", "output")
 
     add = stage("tables", _tables, "Make the tables of a study.")
-    _paths(add, "manifest")
-    _optional_paths(add, "results", help="folder of the study; left out: that of the manifest")
-    _paths(add, "output", help="a table of the folder to write")
+    arguments.paths(add, "manifest")
+    arguments.optional_paths(
+        add, "results", help="folder of the study; left out: that of the manifest"
+    )
+    arguments.paths(add, "output", help="a table of the folder to write")
 
     add = stage("figures", _figures, "Draw the figures of a study.")
-    _paths(add, "manifest")
-    _paths(add, "tables", help="a table of the folder to read")
-    _paths(add, "output", help="figures.json of the folder to write")
+    arguments.paths(add, "manifest")
+    arguments.paths(add, "tables", help="a table of the folder to read")
+    arguments.paths(add, "output", help="figures.json of the folder to write")
 
     add = stage("markdown", _markdown, "Write the tables as Markdown, beside them.")
-    _paths(add, "manifest")
-    _paths(add, "tables", help="a table of the folder to read")
+    arguments.paths(add, "manifest")
+    arguments.paths(add, "tables", help="a table of the folder to read")
 
     add = stage("report", _report, "Write the report of a study.")
-    _paths(add, "manifest", "provenance", "output")
+    arguments.paths(add, "manifest", "provenance", "output")
 
     add = stage("schema", _schema, "Write config/schema.json and config/README.md.")
     add.add_argument("--config", type=Path, default=Path("config"), help="folder to write to")
     return parser
-
-
-def _training(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--recipe", required=True, help="recipe as JSON")
-    _paths(parser, "tokens", help="tokens.json of a token folder")
-    # Without a value: random weights. The workflow leaves the value out where there is no parent.
-    _optional_paths(parser, "initial", help="weights to start from; left out: random")
-    parser.add_argument("--direction", choices=("fwd", "bwd"), default="fwd")
-    parser.add_argument("--seed", type=int, required=True)
-    _paths(parser, "output", help="weights to write; card and vocabulary go beside them")
-    _paths(parser, "history")
-    _device(parser)
-
-
-def _paths(parser: argparse.ArgumentParser, *names: str, help: str | None = None) -> None:
-    for name in names:
-        parser.add_argument(f"--{name}", type=Path, required=True, metavar="FILE", help=help)
-
-
-def _optional_paths(parser: argparse.ArgumentParser, *names: str, help: str | None = None) -> None:
-    for name in names:
-        parser.add_argument(f"--{name}", type=Path, nargs="?", metavar="FILE", help=help)
-
-
-def _n_text(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument(
-        "--n-text",
-        type=lambda text: text if text in ("all", "labelled", "with-test") else int(text),
-        default="all",
-        help=f"{what}: all but evaluation folds, these and the fold test (with-test), that of all "
-        "labelled documents, or of so many of them",
-    )
-
-
-def _threads(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--threads", type=int, default=1, help="processes; no result depends on it")
-
-
-def _device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default=os.environ.get("ULMFIT_DEVICE", "auto"),
-        help="default: $ULMFIT_DEVICE, or auto",
-    )
-
-
-def _fold(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--fold",
-        choices=("report", "test"),
-        default="report",
-        help="report: folds select and report; test: the sealed fold, each evaluation counted",
-    )
-
-
-def _count(text: str) -> int | None:
-    return None if text == "all" else int(text)

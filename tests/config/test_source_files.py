@@ -125,11 +125,11 @@ def test_own_files_that_no_job_could_read_are_refused(files, message):
         check_files("tickets", table(files=files))
 
 
-def test_a_plain_string_is_the_path_of_an_own_file(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/anna")
+def test_a_plain_string_is_the_path_of_an_own_file(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
     entry = table(files={"train": "my/a.csv", "test": "~/b.csv"})
     check_files("tickets", entry)
-    wanted = {"train": "my/a.csv", "test": "/home/anna/b.csv"}
+    wanted = {"train": "my/a.csv", "test": str(tmp_path / "b.csv")}
     assert places("tickets", entry) == wanted
     assert json.loads(digests(entry, str)) == {key: [path] for key, path in wanted.items()}
 

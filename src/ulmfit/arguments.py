@@ -1,0 +1,73 @@
+"""Options that several commands of :mod:`ulmfit.cli` share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+
+def training(parser: argparse.ArgumentParser) -> None:
+    """What every training stage takes."""
+    parser.add_argument("--recipe", required=True, help="recipe as JSON")
+    paths(parser, "tokens", help="tokens.json of a token folder")
+    # Without a value: random weights. The workflow leaves the value out where there is no parent.
+    optional_paths(parser, "initial", help="weights to start from; left out: random")
+    parser.add_argument("--direction", choices=("fwd", "bwd"), default="fwd")
+    parser.add_argument("--seed", type=int, required=True)
+    paths(parser, "output", help="weights to write; card and vocabulary go beside them")
+    paths(parser, "history")
+    device(parser)
+
+
+def paths(parser: argparse.ArgumentParser, *names: str, help: str | None = None) -> None:
+    """Files that must be named."""
+    for name in names:
+        parser.add_argument(f"--{name}", type=Path, required=True, metavar="FILE", help=help)
+
+
+def optional_paths(parser: argparse.ArgumentParser, *names: str, help: str | None = None) -> None:
+    """Files that may be left out, with or without the option."""
+    for name in names:
+        parser.add_argument(f"--{name}", type=Path, nargs="?", metavar="FILE", help=help)
+
+
+def n_text(parser: argparse.ArgumentParser, what: str) -> None:
+    """``--n-text``: which text is read, ``what`` says for what."""
+    parser.add_argument(
+        "--n-text",
+        type=lambda text: text if text in ("all", "labelled", "with-test") else int(text),
+        default="all",
+        help=f"{what}: all but evaluation folds, these and the fold test (with-test), that of all "
+        "labelled documents, or of so many of them",
+    )
+
+
+def threads(parser: argparse.ArgumentParser) -> None:
+    """``--threads``: processes of a stage."""
+    parser.add_argument("--threads", type=int, default=1, help="processes; no result depends on it")
+
+
+def device(parser: argparse.ArgumentParser) -> None:
+    """``--device``: where a model computes."""
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default=os.environ.get("ULMFIT_DEVICE", "auto"),
+        help="default: $ULMFIT_DEVICE, or auto",
+    )
+
+
+def fold(parser: argparse.ArgumentParser) -> None:
+    """``--fold``: evaluation folds, or the sealed one."""
+    parser.add_argument(
+        "--fold",
+        choices=("report", "test"),
+        default="report",
+        help="report: folds select and report; test: the sealed fold, each evaluation counted",
+    )
+
+
+def count(text: str) -> int | None:
+    """A number of documents; None for ``all``."""
+    return None if text == "all" else int(text)
