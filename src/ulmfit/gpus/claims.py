@@ -42,7 +42,7 @@ class Claims:
 
     def __init__(self, folder: str, scope: str = "") -> None:
         self._path = folder
-        self._prefix = f"{scope}-" if scope else ""
+        self._prefix = f"{scope.replace('/', '%2F')}-" if scope else ""
         with self._for_all():
             # Shared and kept like a claim: tmpfiles.d(5) does not age a folder that has a lock.
             self._folder = self._locked(self._open_folder, self._folder_now, fcntl.LOCK_SH)
@@ -63,7 +63,7 @@ class Claims:
         several is not passed by forever; none holds anything meanwhile, so there is no deadlock.
         """
         with self._for_all():
-            line = f"line-{zlib.crc32(','.join(devices).encode()):08x}"
+            line = f"{self._prefix}line-{zlib.crc32(','.join(devices).encode()):08x}"
             place = self._try_lock(line)
             waits = place is None
             if place is None:
@@ -119,7 +119,7 @@ class Claims:
 
     def _device_file(self, device: str) -> str:
         # MIG ids of old drivers have slashes.
-        return f"{self._prefix}gpu-{device}".replace("/", "%2F")
+        return f"{self._prefix}gpu-{device.replace('/', '%2F')}"
 
     def _lock(self, name: str, kind: int = fcntl.LOCK_EX) -> int:
         """Descriptor of a locked file of the folder; waits for the lock."""
@@ -148,7 +148,7 @@ class Claims:
             except FileExistsError:
                 return self._open(name)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UserError(f"{self._path}/{name}: no file; delete it")
+            raise UserError(f"{self._path}/{name}: not a file; delete it")
         return descriptor
 
     def _open_folder(self) -> int:

@@ -56,7 +56,9 @@ def claim(count: int, jobs_per_gpu: int, locks: str) -> None:
         _say(f"process {os.getpid()} waits for {count} of the GPUs {', '.join(devices)}{held}")
 
     # Devices of an allocation are its own, whatever its names for them are.
-    allocation = "-".join(os.environ[name] for name in ALLOCATIONS if os.environ.get(name))
+    allocation = "-".join(
+        f"{name}={value}" for name in ALLOCATIONS if (value := os.environ.get(name))
+    )
     claimed = Claims(locks, allocation).claim(count, devices, jobs_per_gpu, on_wait)
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(claimed)
     # Launchers that the command starts divide this claim; they do not wait for it.
@@ -83,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ulmfit.gpus", description="Start a command on free GPUs of this machine."
     )
-    parser.add_argument("--count", type=int, default=1, metavar="N", help="GPUs; default: 1")
+    parser.add_argument("--count", type=_gpus, default=1, metavar="N", help="GPUs; default: 1")
     parser.add_argument(
         "--jobs-per-gpu",
         type=_jobs,
@@ -99,6 +101,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="and its arguments, after --")
     return parser
+
+
+def _gpus(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of GPUs")
+    return int(text)
 
 
 def _jobs(text: str) -> int:
