@@ -105,7 +105,7 @@ class Claims:
             return None
         load, kept = 0, None
         for number in range(jobs_per_device):
-            slot = self._try_lock(f"{name}-{number}")
+            slot = self._try_lock(f"{name}.slot-{number}")
             if slot is None:
                 load += 1
             elif kept is None:

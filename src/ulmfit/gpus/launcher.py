@@ -91,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_jobs,
         default=os.environ.get("ULMFIT_JOBS_PER_GPU") or "1",
         metavar="N",
-        help="how many jobs may share a device; default: $ULMFIT_JOBS_PER_GPU, or 1",
+        help="how many jobs may share a device, one number for all; "
+        "default: $ULMFIT_JOBS_PER_GPU, or 1",
     )
     parser.add_argument(
         "--locks",
