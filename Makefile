@@ -5,6 +5,7 @@
 PYTHON ?= python3
 PIP_ARGS ?=
 CORES ?= all
+GPUS ?= 1
 ARGS ?=
 STUDY ?= config/config.yaml
 VENV := .venv
@@ -19,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: study study-full test setup clean-checkpoints schema
 
 study: $(VENV)/.base
-	@$(RUN) snakemake --cores $(CORES) --resources gpu=1 --configfile $(STUDY) $(ARGS)
+	@$(RUN) snakemake --cores $(CORES) --resources gpu=$(GPUS) --configfile $(STUDY) $(ARGS)
 	@$(VENV)/bin/python -c 'import sys, yaml; print("report: results/" + yaml.safe_load(open(sys.argv[1]))["study"] + "/report/report.html")' $(STUDY)
 
 study-full: STUDY := config/studies/docstrings-full.yaml

@@ -21,7 +21,7 @@ from ulmfit.config.recipes import compute_threads
 from ulmfit.errors import UserError
 from ulmfit.store.files import canonical_json, folder_state
 from ulmfit.studies import check_published_files, load_plan, plan_values
-from ulmfit.gpus import gpus_to_request
+from ulmfit.gpus.devices import gpus_to_request
 
 # A study given with --configfile replaces the built-in one; two studies are never merged.
 if not workflow.configfiles:
@@ -43,6 +43,8 @@ except UserError as error:
 # environment brings its own. None of this is part of a rule, so moving the folder reruns nothing.
 shell.prefix(
     f"set -euo pipefail; export ULMFIT_DEVICE={PLAN.study.device}; "
+    # A job that was submitted has the GPUs that its scheduler chose.
+    f"export ULMFIT_GPUS_BY={'scheduler' if workflow.remote_exec else 'launcher'}; "
     f"export ULMFIT_DATA_MIRROR={shlex.quote(PLAN.study.data_mirror or '')}; "
     f"export ULMFIT_TESTED={shlex.quote(' '.join(tested(PLAN.study)))}; "
     f"export PYTHONPATH={shlex.quote(str(SOURCE_FOLDER / 'src'))}; "
