@@ -4,13 +4,18 @@ import sys
 from functools import cache
 from pathlib import Path
 
-# The package of this checkout, whether or not one is installed: code and workflow never part.
-SOURCE_FOLDER = Path(workflow.basedir).resolve()
-while not (SOURCE_FOLDER / "src" / "ulmfit").exists():
-    SOURCE_FOLDER = SOURCE_FOLDER.parent
-sys.path.insert(0, str(SOURCE_FOLDER / "src"))
-
 from snakemake.exceptions import WorkflowError
+
+# The package of this checkout, whether or not one is installed: code and workflow never part.
+here = Path(workflow.basedir).resolve()
+for SOURCE_FOLDER in (here, *here.parents):
+    if (SOURCE_FOLDER / "src" / "ulmfit").exists():
+        break
+else:
+    raise WorkflowError(
+        f"{here} lies in no checkout: no folder above it has src/ulmfit"
+    )
+sys.path.insert(0, str(SOURCE_FOLDER / "src"))
 
 from ulmfit.config import paths
 from ulmfit.config.code_versions import CODE_VERSIONS
