@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from ulmfit.errors import UserError
@@ -325,8 +326,14 @@ def from_json(kind: type[Recipe], text: str) -> Recipe:
 
 
 def _build(kind: type[Recipe], values: dict[str, Any]) -> Recipe:
-    hints = get_type_hints(kind)
+    hints = _type_hints(kind)
     return kind(**{name: _value(hints.get(name), value) for name, value in values.items()})
+
+
+@cache
+def _type_hints(kind: type[Any]) -> dict[str, Any]:
+    # Annotations are strings here, and a workflow reads a recipe several times for each job.
+    return get_type_hints(kind)
 
 
 def _value(hint: Any, value: Any) -> Any:
