@@ -280,7 +280,7 @@ class Plan:
 
     @cached_property
     def _runs_and_folds(self) -> list[tuple[Run, str]]:
-        found = []
+        found: list[tuple[Run, str]] = []
         for name, experiment in self.study.experiments.items():
             self.references(name)
             for cell in self.cells(name):
