@@ -31,7 +31,7 @@ class Documents:
 
 # Documents: those of the publishers. Tokens of a document: measured on TREC-6 and IMDb, and on a
 # part of AG's News and of DBpedia (docs/data.md). Assumed: those of Yelp, and of WikiText-103,
-# whose 103 million words grow as those of WikiText-2 do (x 1.14); pieces as in the Wikipedia sample.
+# whose 103 million words grow as those of WikiText-2 do (x 1.14); pieces as in Wikipedia's sample.
 TEXTS = {
     "trec6": Documents(5_452, 500, 0, 13.6, 16.3, 6),
     "imdb": Documents(25_000, 25_000, 50_000, 299, 334, 2),
