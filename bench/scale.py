@@ -304,7 +304,7 @@ def main() -> None:
         "--grow",
         type=int,
         nargs="*",
-        default=[1, 3, 30, 100],
+        default=[1, 3, 30],
         help="other numbers of seeds to dry-run",
     )
     parser.add_argument("--results", type=Path, help="results/<study> to compare formulas with")
