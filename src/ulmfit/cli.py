@@ -1,8 +1,8 @@
 """One command for each stage, files in, files out: ``python -m ulmfit STAGE --help``.
 
 Rooms are imported only by the command that needs them, so that every job starts fast and training
-runs where no text or table library is installed. Anything the user can mend ends in one line and
-exit status 1; exit status 2 is a wrong command line.
+runs where no text or table library is installed. Anything the user can mend, the machine included,
+ends in one line and exit status 1; exit status 2 is a wrong command line.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ulmfit import __version__, arguments
-from ulmfit.errors import UserError
+from ulmfit.errors import UserError, explained
 
 
 def main(line: Sequence[str] | None = None) -> int:
@@ -25,6 +25,12 @@ def main(line: Sequence[str] | None = None) -> int:
         options.run(options)
     except UserError as error:
         print(f"ulmfit {options.stage}: {error}", file=sys.stderr)
+        return 1
+    except (OSError, ImportError, MemoryError) as error:
+        line_of_it = explained(error)
+        if line_of_it is None:
+            raise
+        print(f"ulmfit {options.stage}: {line_of_it}", file=sys.stderr)
         return 1
     return 0
 
