@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import yaml
 STATE = Path(".snakemake")
 LOCK = STATE / "ulmfit.lock"
 SNAKEMAKE_LOCKS = STATE / "locks"
+MADE = ("results", "resources")
 
 
 def main(study: str, *arguments: str) -> int:
@@ -36,6 +38,8 @@ def main(study: str, *arguments: str) -> int:
             if status := run([*command, "--quiet", "all", "--unlock"]):
                 return status
             print("went on from a run that was killed: its lock is removed", file=sys.stderr)
+        if count := bring_back(MADE):
+            print(f"{count} files were of the future, by this clock; now of today", file=sys.stderr)
         if status := run(command):
             return status
     name = yaml.safe_load(Path(study).read_text(encoding="utf-8"))["study"]
@@ -61,6 +65,23 @@ def held(path: Path) -> Iterator[None]:
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
+
+
+def bring_back(folders: Sequence[str]) -> int:
+    """Give files of the future the time of now; returns how many there were.
+
+    After the clock was set back, Snakemake would let every job that reads them fail, because its
+    output comes out older than its input, and delete what the job made.
+    """
+    now, count = time.time(), 0
+    for top in folders:
+        for folder, _, names in os.walk(top):
+            for name in names:
+                path = os.path.join(folder, name)
+                if os.lstat(path).st_mtime > now:
+                    os.utime(path, (now, now), follow_symlinks=False)
+                    count += 1
+    return count
 
 
 def refuse(why: str) -> None:
