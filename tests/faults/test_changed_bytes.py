@@ -104,7 +104,7 @@ def assert_said(error, folder, path):
 def test_a_changed_byte_is_said_or_changes_nothing(case):
     folder, path, read = case
     good, content = read(folder), path.read_bytes()
-    said = 0
+    said = []
     for place in range(0, len(content), max(1, len(content) // TRIED)):
         for bit in (1, 64):
             changed = bytearray(content)
@@ -113,14 +113,13 @@ def test_a_changed_byte_is_said_or_changes_nothing(case):
             try:
                 found = read(folder)
             except UserError as error:
-                assert str(path) in str(error) or str(folder) in str(error)
-                assert "again" in str(error)
-                said += 1
+                said.append(str(error))
             else:
                 # More keys there may be: the name of the digest itself was changed.
                 for name, value in good.items():
                     np.testing.assert_array_equal(found[name], value, err_msg=f"byte {place}")
     assert said
+    assert all(str(folder) in line and "again" in line for line in said)
 
 
 @pytest.mark.parametrize("left", [0.0, 0.3, 0.9, -1])

@@ -82,12 +82,18 @@ def test_ids_that_wait_for_the_vocabulary(disk):
 
 def test_a_stage_ends_with_one_line_and_status_1(disk, tmp_path, capsys):
     folder, small = disk
-    small_files.make_table(tmp_path, 20_000)
-    arguments = ["--documents", tmp_path / "documents.parquet"]
-    arguments += ["--output", folder / "folds.parquet", "--summary", folder / "folds.json"]
+    small_files.make_table(tmp_path, 5_000)
+    small_files.make_folds(tmp_path, 5_000)
+    tokenizer = tmp_path / "tokenizer.json"
+    assert cli.main(["tokenizer", "--recipe", '{"kind": "word"}', "--output", f"{tokenizer}"]) == 0
+    arguments = ["--documents", tmp_path / "documents.parquet", "--tokenizer", tokenizer]
+    arguments += ["--folds", tmp_path / "folds.parquet", "--output", folder / "tokens.json"]
     with small(folder):
-        status = cli.main(["folds", *map(str, arguments)])
-    (line,) = capsys.readouterr().err.splitlines()
+        status = cli.main(["tokens", *map(str, arguments)])
     assert status == 1
-    assert line.startswith(f"ulmfit folds: cannot write {folder / 'folds.parquet'}: ")
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .startswith("ulmfit tokens: cannot keep ids on disk: ")
+    )
     assert not list(folder.iterdir())

@@ -1,9 +1,9 @@
 """Run Snakemake on a study so that the same command goes on after anything.
 
-`make study` calls it: study.py STUDY [arguments of Snakemake]. Snakemake leaves its lock behind when
-it is killed or the machine stops, and then refuses to start. The lock held here is one of the kernel,
-which frees it however its process ends; who holds it, and finds no other Snakemake at work in the
-folder, knows that Snakemake's own lock is a left-over.
+`make study` calls it: study.py STUDY [arguments of Snakemake]. Snakemake leaves its lock behind
+when it is killed or the machine stops, and then refuses to start. The lock held here is one of the
+kernel, which frees it however its process ends; who holds it, and finds no other Snakemake at work
+in the folder, knows that Snakemake's own lock is a left-over.
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ def _leakage_rows(study: Study) -> list[Row]:
     ]
 
 
-def _read_history(path: Path, card: dict[str, Any]) -> list[dict[str, str]]:
+def _read_history(path: Path, card: Row) -> list[dict[str, str]]:
     """The epochs of a training; UserError if the card has a digest that is not the file's."""
     if card.get("history_sha256", digest := sha256(path)) != digest:
         raise UserError(
