@@ -41,13 +41,13 @@ def of_weights(folder):
 
 def of_batches(folder):
     parts = list(read_batches(folder / "documents.parquet", DOCUMENT_COLUMNS))
-    return {name: parts[0][name].astype(str).to_numpy() for name in parts[0]}
+    return {name: parts[0][name].astype(object).fillna("none").to_numpy() for name in parts[0]}
 
 
 def of_table(name, columns):
     def read(folder):
         table = read_table(folder / name, columns)
-        return {column: table[column].astype(str).to_numpy() for column in table}
+        return {column: table[column].astype(object).fillna("none").to_numpy() for column in table}
 
     return read
 
