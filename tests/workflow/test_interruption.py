@@ -1,4 +1,4 @@
-"""A study whose Snakemake, or whose machine, dies in mid-training ends with the bits of one that ran
+"""A study whose Snakemake, or machine, dies in mid-training ends with the bits of one that ran
 through, by the same command and no flag."""
 
 import hashlib
@@ -18,7 +18,7 @@ DEATHS = (
     ("clf", "Snakemake"),
     ("clf", "machine"),
 )
-"""In training of which stage, and what dies: Snakemake alone, whose jobs train on, or all at once."""
+"""In training of which stage, and what dies: Snakemake alone, whose jobs train on, or all."""
 
 
 @pytest.fixture(scope="module")
