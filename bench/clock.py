@@ -35,6 +35,7 @@ class Clock:
     wall: float = 0.0
     tokens: int = 0
     slots: int = 0
+    peak_mib: float = 0.0
     _made: int = 0
     _stage: str = LOOP
     _cpu_mark: float = 0.0
@@ -65,6 +66,8 @@ class Clock:
         if self._made == self.warm_up:
             self.after_warm_up()
         if self._made == self.warm_up + self.steps:
+            # What comes after the updates, validation and saving, is not of both sides.
+            self.peak_mib = peak_mib()
             self.after_last()
         self._cpu_mark, self._wall_mark = time.process_time(), time.perf_counter()
 
@@ -81,7 +84,7 @@ class Clock:
             self.slots,
             dict(self.cpu),
             self.wall,
-            peak_mib(),
+            self.peak_mib,
             baseline_mib,
         )
 
@@ -91,7 +94,8 @@ class Measurement:
     """``cpu`` seconds by stage and ``wall`` seconds of ``steps`` updates over ``tokens`` of text.
 
     ``slots`` are the places that the encoder computed for them, padding included; ``peak_mib`` the
-    most memory of the whole process, ``baseline_mib`` its memory before the model was made.
+    most memory of the whole process up to the last of them, ``baseline_mib`` its memory before the
+    model was made.
     """
 
     steps: int
