@@ -26,8 +26,8 @@ study-full: STUDY := config/studies/docstrings-full.yaml
 study-full: study
 
 test: $(VENV)/.test
-	$(RUN) ruff format --check src tests
-	$(RUN) ruff check src tests
+	$(RUN) ruff format --check src tests bench
+	$(RUN) ruff check src tests bench
 	$(RUN) mypy
 	$(VENV)/bin/lint-imports --no-cache
 	$(VENV)/bin/snakefmt --check Snakefile workflow

@@ -1,4 +1,4 @@
-"""Children run in turn, A B A B, each a fresh process with one thread, and ratios of their pairs."""
+"""Children run in turn, A B A B, each a fresh process with one thread."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def result(child: subprocess.Popen[str]) -> dict[str, Any]:
     output, errors = child.communicate()
     if child.returncode != 0 or not output.strip():
         sys.stderr.write(errors)
-        raise ChildFailed(f"{' '.join(child.args[2:4])} ended with status {child.returncode}")
+        raise ChildFailed(f"{child.args!r} ended with status {child.returncode}")
     value: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
     return value
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from bench import machine
 from bench.child import Task
@@ -27,6 +28,7 @@ from bench.clock import STAGES, Measurement
 from bench.markdown import RESULTS, heading, spread, table, write
 from bench.side_by_side import ChildFailed, call, in_turn, run, run_together
 from bench.workloads import WORKLOADS, Workload
+from ulmfit.config.recipes import LanguageModel
 
 PEER = "fastai"
 
@@ -84,7 +86,7 @@ def speed(plan: Plan) -> tuple[str, dict[str, Any]]:
         "Medians over pairs run in turn, smallest and largest in brackets; one thread. Ratios are "
         "ours over fastai, pair by pair.\n\n"
         + _rates(plan, measured)
-        + "\nShare of an update's CPU time. Our softmax makes its gradients in the forward pass.\n\n"
+        + "\nCPU time of an update by stage; our softmax makes its gradients in forward.\n\n"
         + _stages(measured)
         + f"\nBest matrix product here: fp32 {best['fp32']:.0f}, bf16 {best['bf16']:.0f} GFLOP per "
         "CPU-second (2048 x 2048, oneDNN).\n\n" + _utilisation(plan, measured, best)
@@ -97,7 +99,9 @@ def _measures(plan: Plan, side: str, workload: Workload) -> Callable[[], Measure
 
 
 def ratios(
-    ours: Sequence[Measurement], theirs: Sequence[Measurement], value: Callable[[Measurement], float]
+    ours: Sequence[Measurement],
+    theirs: Sequence[Measurement],
+    value: Callable[[Measurement], float],
 ) -> list[float]:
     """``value`` of ours over that of the peer, pair by pair."""
     return [value(a) / value(b) for a, b in zip(ours, theirs, strict=True)]
@@ -231,15 +235,10 @@ def profile(plan: Plan) -> tuple[str, dict[str, Any]]:
     for workload in plan.workloads:
         for mode in plan.modes:
             say(f"profile: {workload.name}, {mode}")
-            values = call("bench.child", _as_json(plan.task(mode, workload, profile=True)))
+            task = plan.task(mode, workload, profile=True)
+            values = call("bench.child", json.dumps(dataclasses.asdict(task)))
             parts.append(f"### {workload.name}, {mode}\n\n```\n{values['profile']}\n```\n")
     return "## Profile\n\n" + "\n".join(parts), {}
-
-
-def _as_json(task: Task) -> str:
-    import json
-
-    return json.dumps(dataclasses.asdict(task))
 
 
 MEASURES = {
@@ -251,6 +250,11 @@ MEASURES = {
 }
 
 
+def modes() -> tuple[str, ...]:
+    """The precisions that recipes know."""
+    return get_args(get_type_hints(LanguageModel)["precision"])
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     lines = argparse.ArgumentParser(
@@ -259,10 +263,16 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     lines.add_argument(
-        "--workload", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), metavar="NAME",
+        "--workload",
+        nargs="+",
+        choices=WORKLOADS,
+        default=list(WORKLOADS),
+        metavar="NAME",
         help=f"of {', '.join(WORKLOADS)}; default: all",
     )
-    lines.add_argument("--mode", nargs="+", default=["fp32"], help="precisions of ours")
+    lines.add_argument(
+        "--mode", nargs="+", choices=modes(), default=["fp32"], help="precisions of our recipes"
+    )
     lines.add_argument("--measure", nargs="+", choices=MEASURES, default=["speed"])
     lines.add_argument("--pairs", type=int, default=5)
     lines.add_argument("--steps", type=int, help="updates that count in each process")

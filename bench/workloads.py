@@ -62,9 +62,7 @@ class Workload:
     def lstm_macs(self) -> int:
         """Multiplications a token in the matrix products of the LSTM layers, forward."""
         sizes = [self.embedding, *[self.hidden] * (self.layers - 1), self.embedding]
-        return sum(
-            4 * sizes[k + 1] * (sizes[k] + sizes[k + 1]) for k in range(self.layers)
-        )
+        return sum(4 * sizes[k + 1] * (sizes[k] + sizes[k + 1]) for k in range(self.layers))
 
     @property
     def flops_per_token(self) -> int:
@@ -78,18 +76,23 @@ class Workload:
         return (2 if self.head_only else 6) * self.lstm_macs
 
 
-_FULL = {"embedding": 400, "hidden": 1150, "vocabulary": 30_000}
-_SMALL = {"embedding": 200, "hidden": 400, "vocabulary": 10_000}
+def _full(name: str, kind: str, batch_size: int, head_only: bool = False) -> Workload:
+    return Workload(name, kind, 400, 1150, 30_000, batch_size, head_only=head_only)
+
+
+def _small(name: str, kind: str, batch_size: int, head_only: bool = False) -> Workload:
+    return Workload(name, kind, 200, 400, 10_000, batch_size, head_only=head_only)
+
 
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        Workload("lm-full", "lm", batch_size=64, **_FULL),
-        Workload("lm-small", "lm", batch_size=64, **_SMALL),
-        Workload("classifier-full", "classifier", batch_size=32, **_FULL),
-        Workload("classifier-small", "classifier", batch_size=32, **_SMALL),
-        Workload("head-only-full", "classifier", batch_size=32, head_only=True, **_FULL),
-        Workload("head-only-small", "classifier", batch_size=32, head_only=True, **_SMALL),
+        _full("lm-full", "lm", 64),
+        _small("lm-small", "lm", 64),
+        _full("classifier-full", "classifier", 32),
+        _small("classifier-small", "classifier", 32),
+        _full("head-only-full", "classifier", 32, head_only=True),
+        _small("head-only-small", "classifier", 32, head_only=True),
     )
 }
 
