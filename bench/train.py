@@ -284,10 +284,13 @@ def parser() -> argparse.ArgumentParser:
 
 def main(line: Sequence[str] | None = None) -> int:
     """Measure and write; returns the exit status."""
-    options = parser().parse_args(line)
+    lines = parser()
+    options = lines.parse_args(line)
     workloads = [WORKLOADS[name] for name in options.workload]
     if options.quick:
         workloads = [workload.quick() for workload in workloads]
+    if {"memory", "slots"} & set(options.measure) and all(w.kind == "lm" for w in workloads):
+        lines.error("memory and slots measure classifiers: name one with --workload")
     plan = Plan(workloads, options.mode, options.pairs, options.steps, options.warm_up)
     arguments = sys.argv[1:] if line is None else line
     facts = machine.facts()
