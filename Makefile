@@ -18,7 +18,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: study study-full test setup clean-checkpoints schema
+.PHONY: study study-full test setup clean-weights schema
 
 study: $(VENV)/.base
 	@$(VENV)/bin/python workflow/scripts/study.py $(STUDY) --cores $(CORES) --resources gpu=$(GPUS) $(ARGS)
@@ -40,8 +40,8 @@ setup: $(VENV)/.base
 # stay, and nothing runs again as long as the study is the same. A row that is added later trains the
 # language models that it starts from again, with them every classifier that starts from them, and,
 # where the test fold was opened, every model that predicted it.
-clean-checkpoints:
-	@find results -name model.safetensors -print -delete 2>/dev/null || true
+clean-weights:
+	@find results -name model.safetensors -not -path '*/checkpoints/*' -print -delete 2>/dev/null || true
 
 # Regenerate config/schema.json and config/README.md from the typed models.
 schema: $(VENV)/.base
