@@ -1,6 +1,6 @@
 # make study        set up, run the built-in study, print the path of its report; again: go on, whatever
 #                   stopped it
-# make study-full   the same with every experiment, at most two and a half hours on two cores (an estimate)
+# make study-full   the same with every experiment, about an hour and a half on two busy cores
 # make test         set up, check style and types, run the tests
 # PYTHON=python3.12 chooses an interpreter; PIP_ARGS="..." goes to pip (another torch build, a mirror).
 PYTHON ?= python3
