@@ -241,7 +241,12 @@ class LanguageModel:
     min_steps: int = key(
         1, "Fewest updates; all epochs are multiplied until they are reached.", ge=1
     )
-    precision: Literal["fp32"] = key("fp32", "Arithmetic of the training.")
+    precision: Literal["fp32", "bf16"] = key(
+        "fp32",
+        "Matrix products of the encoder and the softmax in training, validation and prediction: "
+        "of fp32 values, or of values rounded to bf16, with fp32 weights, states and losses "
+        "(faster where the device multiplies bf16, and other results).",
+    )
     compute_threads: int = key(
         1, "CPU threads; part of the recipe because results depend on it.", ge=1
     )
@@ -306,7 +311,12 @@ class Classifier:
     min_steps: int = key(
         1, "Fewest updates; all epochs are multiplied until they are reached.", ge=1
     )
-    precision: Literal["fp32"] = key("fp32", "Arithmetic of the training.")
+    precision: Literal["fp32", "bf16"] = key(
+        "fp32",
+        "Matrix products of the encoder and the softmax in training, validation and prediction: "
+        "of fp32 values, or of values rounded to bf16, with fp32 weights, states and losses "
+        "(faster where the device multiplies bf16, and other results).",
+    )
     compute_threads: int = key(
         1, "CPU threads; part of the recipe because results depend on it.", ge=1
     )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ulmfit.config.recipes import Architecture, Dropouts
 from ulmfit.model.dropout import Masks, apply, keep_mask, multiplied
+from ulmfit.model.lstm import lstm
 
 State = tuple[tuple[Tensor, Tensor], ...]
 """For each layer the hidden and the cell state, each (batch, size)."""
@@ -26,10 +27,11 @@ class LSTMLayer(nn.Module):
     never replaced, so that state_dict, copies and freezing stay ordinary (ulmfit.md 7.11).
     """
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int, precision: str = "fp32") -> None:
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size
+        self.precision = precision
         self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
         self.bias_ih = nn.Parameter(torch.empty(4 * hidden_size))
@@ -43,38 +45,10 @@ class LSTMLayer(nn.Module):
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Outputs (time, batch, hidden) and last state from inputs (time, batch, input).
 
-        Raises ValueError on shapes that do not fit: the functional LSTM does not check them, and on
-        the CPU wrong ones corrupt memory.
+        Raises ValueError on shapes that do not fit.
         """
-        hidden, cell = state
-        expected = (inputs.shape[1], self.hidden_size)
-        if (
-            inputs.dim() != 3
-            or inputs.shape[2] != self.input_size
-            or hidden.shape != expected
-            or cell.shape != expected
-            or weight_hh.shape != self.weight_hh.shape
-        ):
-            raise ValueError(
-                f"LSTM {self.input_size} -> {self.hidden_size}: inputs {tuple(inputs.shape)}, "
-                f"state {tuple(hidden.shape)} and {tuple(cell.shape)}, "
-                f"recurrent matrix {tuple(weight_hh.shape)} do not fit"
-            )
-        needs_gradient = torch.is_grad_enabled() and (
-            inputs.requires_grad or weight_hh.requires_grad or self.weight_ih.requires_grad
-        )
-        outputs, hidden, cell = torch._VF.lstm(
-            inputs,
-            (hidden.unsqueeze(0), cell.unsqueeze(0)),
-            (self.weight_ih, weight_hh, self.bias_ih, self.bias_hh),
-            True,  # biases
-            1,  # layers
-            0.0,  # dropout between layers
-            needs_gradient,  # keeps what a backward pass needs
-            False,  # bidirectional
-            False,  # batch first
-        )
-        return outputs, (hidden.squeeze(0), cell.squeeze(0))
+        weights = (self.weight_ih, weight_hh, self.bias_ih, self.bias_hh)
+        return lstm(inputs, state, weights, self.precision)
 
 
 class AWDLSTM(nn.Module):
@@ -82,7 +56,8 @@ class AWDLSTM(nn.Module):
 
     Paper section 3.1; sizes in :class:`~ulmfit.config.recipes.Architecture`. Where everything up to
     a layer is frozen, no autograd graph is built, but dropout stays on in training mode. The row of
-    token ``padding`` gets no gradient as an input, as in :class:`torch.nn.Embedding`.
+    token ``padding`` gets no gradient as an input, as in :class:`torch.nn.Embedding`. ``precision``
+    is that of the LSTMs' products; weights, states and outputs are fp32 in any case.
     """
 
     def __init__(
@@ -91,6 +66,7 @@ class AWDLSTM(nn.Module):
         architecture: Architecture,
         dropouts: Dropouts,
         padding: int | None = None,
+        precision: str = "fp32",
     ) -> None:
         super().__init__()
         self.padding = padding
@@ -99,13 +75,13 @@ class AWDLSTM(nn.Module):
         self.embedding = nn.Parameter(torch.empty(vocabulary, architecture.embedding))
         nn.init.uniform_(self.embedding, -0.1, 0.1)
         self.lstms = nn.ModuleList(
-            LSTMLayer(inputs, outputs) for inputs, outputs in architecture.lstm_sizes
+            LSTMLayer(inputs, outputs, precision) for inputs, outputs in architecture.lstm_sizes
         )
 
     def initial_state(self, batch: int) -> State:
         """Zeros for ``batch`` sequences."""
         return tuple(
-            (self.embedding.new_zeros(batch, lstm.hidden_size),) * 2 for lstm in self._layers()
+            (self.embedding.new_zeros(batch, layer.hidden_size),) * 2 for layer in self._layers()
         )
 
     def draw_masks(self, batch: int) -> Masks:
@@ -122,12 +98,12 @@ class AWDLSTM(nn.Module):
             rows=keep_mask((vocabulary,), rate.embedding, like),
             input=keep_mask((batch, width), rate.input, like),
             hidden=tuple(
-                keep_mask((batch, lstm.hidden_size), rate.hidden, like) for lstm in layers[:-1]
+                keep_mask((batch, layer.hidden_size), rate.hidden, like) for layer in layers[:-1]
             ),
             output=keep_mask((batch, width), rate.output, like),
             weight_hh=tuple(
-                apply(keep_mask(lstm.weight_hh.shape, rate.weight, like), lstm.weight_hh)
-                for lstm in layers
+                apply(keep_mask(layer.weight_hh.shape, rate.weight, like), layer.weight_hh)
+                for layer in layers
             ),
         )
 
@@ -149,15 +125,15 @@ class AWDLSTM(nn.Module):
         values = self.embed(ids, masks)
         after = []
         layers = self._layers()
-        for k, lstm in enumerate(layers):
-            values, final = lstm(values, state[k], masks.weight_hh[k])
+        for k, layer in enumerate(layers):
+            values, final = layer(values, state[k], masks.weight_hh[k])
             after.append(final)
             if k < len(layers) - 1:
                 values = apply(masks.hidden[k], values)
         return values, apply(masks.output, values), tuple(after)
 
     def _layers(self) -> list[LSTMLayer]:
-        return [lstm for lstm in self.lstms if isinstance(lstm, LSTMLayer)]
+        return [layer for layer in self.lstms if isinstance(layer, LSTMLayer)]
 
 
 def detach(state: State) -> State:

@@ -58,6 +58,7 @@ class PoolingClassifier(nn.Module):
             recipe.architecture,
             recipe.dropouts,
             padding=PADDING if recipe.padding == "unmasked" else None,
+            precision=recipe.precision,
         )
         parts = 3 if recipe.pooling == "concat" else 1
         self.width = parts * recipe.architecture.embedding

@@ -16,7 +16,8 @@ class LanguageModel(nn.Module):
 
     A ``sampler`` makes the training loss a sampled softmax (ulmfit.md 3.10). ``ar_on`` says which
     output activation regularisation acts on: after output dropout (``dropped``, Merity et al. and
-    fastai v2) or before it (``raw``, fastai 0.7 and v1; ulmfit.md 2.6).
+    fastai v2) or before it (``raw``, fastai 0.7 and v1; ulmfit.md 2.6). ``precision`` is that of
+    the products of the LSTMs and the softmax.
     """
 
     def __init__(
@@ -26,11 +27,13 @@ class LanguageModel(nn.Module):
         dropouts: Dropouts,
         sampler: Sampler | None = None,
         ar_on: str = "dropped",
+        precision: str = "fp32",
     ) -> None:
         super().__init__()
+        self.precision = precision
         self.sampler = sampler
         self.ar_on = ar_on
-        self.encoder = AWDLSTM(vocabulary, architecture, dropouts)
+        self.encoder = AWDLSTM(vocabulary, architecture, dropouts, precision=precision)
         self.decoder_bias = (
             nn.Parameter(torch.zeros(vocabulary)) if architecture.decoder_bias else None
         )
@@ -60,13 +63,17 @@ class LanguageModel(nn.Module):
         masks = self.encoder.draw_masks(ids.shape[1])
         outputs, _, after = self.encoder(ids, state, masks)
         counted = targets >= 0
+        weight, bias = self.encoder.embedding, self.decoder_bias
         loss, correct = softmax.evaluate(
-            outputs[counted], self.encoder.embedding, self.decoder_bias, targets[counted]
+            outputs[counted], weight, bias, targets[counted], self.precision
         )
         return loss, correct, after
 
     def _cross_entropy(self, hidden: Tensor, targets: Tensor) -> Tensor:
         weight, bias = self.encoder.embedding, self.decoder_bias
         if self.sampler is None:
-            return softmax.cross_entropy(hidden, weight, bias, targets)
-        return sampled_softmax.cross_entropy(hidden, weight, bias, targets, self.sampler.draw())
+            return softmax.cross_entropy(hidden, weight, bias, targets, self.precision)
+        negatives = self.sampler.draw()
+        return sampled_softmax.cross_entropy(
+            hidden, weight, bias, targets, negatives, self.precision
+        )

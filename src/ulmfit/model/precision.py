@@ -1,4 +1,4 @@
-"""Which kernels multiply fp32 matrices on the CPU, and the check that they are fp32 indeed.
+"""Types of matrix products, the kernels of those in fp32, and the check that they are fp32.
 
 On some CPUs oneDNN multiplies about twice as fast as MKL. The switch that routes products to it
 also *permits* shorter arithmetic where the CPU has it, so its error is measured first.
@@ -15,6 +15,19 @@ SHAPES = ((64, 192, 768), (512, 96, 4096), (4096, 512, 96), (512, 4096, 96))
 """(rows, inner, columns) of the products checked: an LSTM step and the three of the softmax."""
 TOLERANCE = 1e-4
 """Largest error over mean magnitude; fp32 stays near 1e-5, bf16 products give about 1e-2."""
+
+
+def product_type(precision: str, otherwise: torch.dtype) -> torch.dtype:
+    """bf16, or ``otherwise``, the type of the values themselves."""
+    return torch.bfloat16 if precision == "bf16" else otherwise
+
+
+def bf16_is_native(device: torch.device) -> bool:
+    """Whether the device has instructions for products of bf16."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return any(name.endswith("bf16") and has for name, has in capabilities.items())
 
 
 def gemm_error() -> float:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ulmfit.model.softmax import chunk_rows, logits
+from ulmfit.model.softmax import add_products, chunk_rows, logits, replace, rounded
 
 NEGATIVE_WEIGHT = 2.0
 """What the term of a negative counts in the sum that the target's is divided by."""
@@ -52,27 +52,33 @@ class _CrossEntropy(torch.autograd.Function):
         at_target: Tensor,
         negative_weight: Tensor,
         negative_bias: Tensor | None,
+        precision: str,
     ) -> Tensor:
         tokens = len(hidden)
-        rows = chunk_rows(len(negative_weight), hidden.device)
+        rows, block = chunk_rows(len(negative_weight), hidden.device, precision)
         grad_hidden = torch.empty_like(hidden)
         grad_target = torch.empty_like(at_target)
         grad_weight = torch.zeros_like(negative_weight)
         grad_bias = None if negative_bias is None else torch.zeros_like(negative_bias)
         total = hidden.new_zeros(())
+        factors = rounded(hidden, negative_weight, negative_bias, precision)
         for start in range(0, tokens, rows):
-            part = slice(start, start + rows)
-            h, target = hidden[part], at_target[part]
-            terms = logits(h, negative_weight, negative_bias).add_(math.log(NEGATIVE_WEIGHT))
-            norm = torch.logaddexp(terms.logsumexp(1), target)
-            total += (norm - target).sum()
-            # d loss / d score = share of the term in the norm, less 1 at the target.
-            grad_target[part] = torch.expm1(target - norm)
-            shares = terms.sub_(norm.unsqueeze(1)).exp_()
-            torch.mm(shares, negative_weight, out=grad_hidden[part])
-            grad_weight.addmm_(shares.t(), h)
-            if grad_bias is not None:
-                grad_bias += shares.sum(0)
+            h = factors[0][start : start + rows]
+            errors = logits(h, *factors[1:])
+            for first in range(0, len(h), block):
+                terms = errors[first : first + block].to(hidden.dtype)
+                part = slice(start + first, start + first + len(terms))
+                target = at_target[part]
+                terms.add_(math.log(NEGATIVE_WEIGHT))
+                norm = torch.logaddexp(terms.logsumexp(1), target)
+                total += (norm - target).sum()
+                # d loss / d score = share of the term in the norm, less 1 at the target.
+                grad_target[part] = torch.expm1(target - norm)
+                shares = terms.sub_(norm.unsqueeze(1)).exp_()
+                if grad_bias is not None:
+                    grad_bias += shares.sum(0)
+                errors = replace(errors, first, shares)
+            add_products(errors, h, factors[1], grad_hidden[start : start + rows], grad_weight)
         scale = 1 / tokens
         ctx.save_for_backward(
             grad_hidden.mul_(scale),
@@ -86,11 +92,17 @@ class _CrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():  # only where a graph of the gradient is asked for
             raise RuntimeError("the sampled softmax can be differentiated once only")
-        return tuple(None if grad is None else grad * grad_output for grad in ctx.saved_tensors)
+        grads = (None if grad is None else grad * grad_output for grad in ctx.saved_tensors)
+        return *grads, None
 
 
 def cross_entropy(
-    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, negatives: Tensor
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    negatives: Tensor,
+    precision: str = "fp32",
 ) -> Tensor:
     """Mean over tokens of log(exp(s_t) + 2 * sum over negatives n of exp(s_n)) - s_t, in nats.
 
@@ -110,6 +122,6 @@ def cross_entropy(
         at_target = at_target + F.embedding(targets, column).squeeze(1)
         negative_bias = F.embedding(negatives, column).squeeze(1)
     loss: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
-        hidden, at_target, F.embedding(negatives, weight), negative_bias
+        hidden, at_target, F.embedding(negatives, weight), negative_bias, precision
     )
     return loss

@@ -1,7 +1,8 @@
 """Softmax over the vocabulary with cross-entropy, in row chunks that stay in the cache.
 
 The whole matrix of logits (tokens x vocabulary) is never in memory. Training computes the gradients
-during the forward pass, while a chunk's probabilities are at hand.
+during the forward pass, while a chunk's probabilities are at hand. In bf16 the three products are
+of rounded values; probabilities, losses and sums of gradients are in the type of the arguments.
 """
 
 from __future__ import annotations
@@ -11,42 +12,60 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ulmfit.model.precision import product_type
+
 CPU_ROWS = 128
 """Rows of logits computed at once on a CPU."""
+BF16_ROWS = 512
+"""The same in bf16, whose products need more rows to be fast."""
+BF16_BLOCK = 32
+"""Rows of bf16 logits that are widened at once on a CPU."""
 GPU_LOGITS = 1 << 27
 """Logits held at once on a GPU (512 MB)."""
 
 
-def chunk_rows(vocabulary: int, device: torch.device) -> int:
-    """Rows of logits computed at once."""
-    return CPU_ROWS if device.type == "cpu" else max(CPU_ROWS, GPU_LOGITS // vocabulary)
+def chunk_rows(vocabulary: int, device: torch.device, precision: str = "fp32") -> tuple[int, int]:
+    """Rows of logits computed at once, and rows of them whose probabilities are."""
+    rows, block = (BF16_ROWS, BF16_BLOCK) if precision == "bf16" else (CPU_ROWS, CPU_ROWS)
+    if device.type == "cpu":
+        return rows, block
+    rows = max(rows, GPU_LOGITS // vocabulary)
+    return rows, rows
 
 
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        precision: str,
     ) -> Tensor:
         tokens = len(hidden)
-        rows = chunk_rows(len(weight), hidden.device)
+        rows, block = chunk_rows(len(weight), hidden.device, precision)
         grad_hidden = torch.empty_like(hidden)
         grad_weight = torch.zeros_like(weight)
         grad_bias = None if bias is None else torch.zeros_like(bias)
         total = hidden.new_zeros(())
         smallest = torch.finfo(hidden.dtype).tiny
+        factors = rounded(hidden, weight, bias, precision)
         for start in range(0, tokens, rows):
-            h = hidden[start : start + rows]
-            target = targets[start : start + rows].unsqueeze(1)
-            scores = logits(h, weight, bias)
-            probabilities = torch.softmax(scores, 1)
-            at_target = probabilities.gather(1, target)
-            total -= at_target.clamp_min(smallest).log_().sum()
-            # d loss / d logits = (softmax - one-hot) / tokens, formed in place.
-            probabilities.scatter_(1, target, at_target - 1)
-            torch.mm(probabilities, weight, out=grad_hidden[start : start + rows])
-            grad_weight.addmm_(probabilities.t(), h)
-            if grad_bias is not None:
-                grad_bias += probabilities.sum(0)
+            h = factors[0][start : start + rows]
+            errors = logits(h, *factors[1:])
+            for first in range(0, len(h), block):
+                scores = errors[first : first + block]
+                target = targets[start + first :][: len(scores)].unsqueeze(1)
+                probabilities = torch.softmax(scores, 1, dtype=hidden.dtype)
+                at_target = probabilities.gather(1, target)
+                total -= at_target.clamp_min(smallest).log_().sum()
+                # d loss / d logits = (softmax - one-hot) / tokens, formed in place.
+                probabilities.scatter_(1, target, at_target - 1)
+                if grad_bias is not None:
+                    grad_bias += probabilities.sum(0)
+                errors = replace(errors, first, probabilities)
+            add_products(errors, h, factors[1], grad_hidden[start : start + rows], grad_weight)
         scale = 1 / tokens
         ctx.save_for_backward(
             grad_hidden.mul_(scale),
@@ -65,10 +84,13 @@ class _CrossEntropy(torch.autograd.Function):
             grad_weight * grad_output,
             None if grad_bias is None else grad_bias * grad_output,
             None,
+            None,
         )
 
 
-def cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
+def cross_entropy(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, precision: str = "fp32"
+) -> Tensor:
     """Mean cross-entropy of ``softmax(hidden @ weight.T + bias)`` in nats.
 
     ``hidden`` (tokens, embedding), ``weight`` (vocabulary, embedding), ``bias`` (vocabulary,) or
@@ -76,26 +98,39 @@ def cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: 
     A token's loss is said no higher than -log of the smallest normal number (87 in fp32); its
     gradient is exact there too.
     """
-    loss: Tensor = _CrossEntropy.apply(hidden, weight, bias, targets)  # type: ignore[no-untyped-call]
+    loss: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
+        hidden, weight, bias, targets, precision
+    )
     return loss
 
 
 @torch.no_grad()
 def evaluate(
-    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, precision: str = "fp32"
 ) -> tuple[Tensor, Tensor]:
-    """(sum of cross-entropies in nats, number of tokens whose target has the highest logit)."""
-    rows = chunk_rows(len(weight), hidden.device)
+    """(sum of cross-entropies in nats, number of tokens whose target has the highest logit).
+
+    Logits of bf16 are often equal: of several highest ones the first counts there.
+    """
+    rows, block = chunk_rows(len(weight), hidden.device, precision)
     loss = hidden.new_zeros((), dtype=torch.float64)
     correct = torch.zeros((), dtype=torch.int64, device=hidden.device)
+    factors = rounded(hidden, weight, bias, precision)
     for start in range(0, len(hidden), rows):
-        scores = logits(hidden[start : start + rows], weight, bias)
-        at_target = scores.gather(1, targets[start : start + rows].unsqueeze(1))
-        peak = scores.amax(1, keepdim=True)
-        correct += (at_target >= peak).sum()
-        # The probability at the peak is 1 over the sum of exp(logit - peak).
-        at_peak = torch.softmax(scores, 1).amax(1, keepdim=True)
-        loss += (peak - at_target - at_peak.log()).sum()
+        chunk = logits(factors[0][start : start + rows], *factors[1:])
+        for first in range(0, len(chunk), block):
+            scores = chunk[first : first + block].to(hidden.dtype)
+            target = targets[start + first :][: len(scores)].unsqueeze(1)
+            at_target = scores.gather(1, target)
+            peak = scores.amax(1, keepdim=True)
+            right = at_target >= peak
+            if precision == "bf16":
+                among = right.squeeze(1)
+                right = scores[among].argmax(1) == target[among].squeeze(1)
+            correct += right.sum()
+            # The probability at the peak is 1 over the sum of exp(logit - peak).
+            at_peak = torch.softmax(scores, 1).amax(1, keepdim=True)
+            loss += (peak - at_target - at_peak.log()).sum()
     return loss, correct
 
 
@@ -104,3 +139,31 @@ def logits(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if bias is None:
         return torch.mm(hidden, weight.t())
     return torch.addmm(bias, hidden, weight.t())
+
+
+def rounded(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, precision: str
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The arguments of :func:`logits` as their product needs them."""
+    low = product_type(precision, hidden.dtype)
+    return hidden.to(low), weight.to(low), None if bias is None else bias.to(low)
+
+
+def replace(errors: Tensor, first: int, block: Tensor) -> Tensor:
+    """``errors`` with ``block`` in place of the rows from ``first`` on, rounded to their type."""
+    if block.dtype == errors.dtype:
+        return block  # which then has all rows
+    errors[first : first + len(block)] = block
+    return errors
+
+
+def add_products(
+    errors: Tensor, hidden: Tensor, weight: Tensor, grad_hidden: Tensor, grad_weight: Tensor
+) -> None:
+    """The gradients that ``errors``, those of logits, give: one is set and one is added to."""
+    if errors.dtype == grad_weight.dtype:
+        torch.mm(errors, weight, out=grad_hidden)
+        grad_weight.addmm_(errors.t(), hidden)
+    else:
+        grad_hidden.copy_(torch.mm(errors, weight))
+        grad_weight.add_(torch.mm(errors.t(), hidden))

@@ -79,7 +79,7 @@ def train_classifier(
         if kept.finished:
             return
         meter = Meter()
-        with compute(device, recipe.compute_threads, seed) as where:
+        with compute(device, recipe.compute_threads, seed, recipe.precision) as where:
             model = PoolingClassifier(len(store.vocabulary), len(store.classes), recipe)
             known = None if parent is None else weights.start_from(model, parent, store.vocabulary)
             model.to(where.device)

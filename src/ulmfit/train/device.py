@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,9 +15,14 @@ from typing import Any
 import torch
 
 from ulmfit.errors import UserError
-from ulmfit.model.precision import matmul
+from ulmfit.model.lstm import bf16_kernels
+from ulmfit.model.precision import bf16_is_native, matmul
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+SLOW_BF16 = (
+    "precision bf16: this device has no instructions for products of bf16, so they are emulated: "
+    "right, but slower than precision fp32"
+)
 
 
 @dataclass(frozen=True)
@@ -56,11 +62,11 @@ def keep_freed_memory() -> None:
 
 
 @contextmanager
-def compute(device: str, threads: int, seed: int) -> Iterator[Compute]:
+def compute(device: str, threads: int, seed: int, precision: str = "fp32") -> Iterator[Compute]:
     """Settings for one stage; those of the process before come back afterwards.
 
     Same recipe, seed, machine and number of threads: same bits. On a GPU deterministic kernels are
-    asked for; torch warns where it has none.
+    asked for; torch warns where it has none. A line says so where bf16 is asked for and slow.
     """
     chosen = choose(device)
     keep_freed_memory()
@@ -72,6 +78,10 @@ def compute(device: str, threads: int, seed: int) -> Iterator[Compute]:
         stack.callback(torch.set_num_threads, threads_before)
         torch.set_num_threads(threads)
         torch.manual_seed(seed)
+        if precision == "bf16":
+            facts |= {"bf16_native": bf16_is_native(chosen), **bf16_kernels(chosen)}
+            if not facts["bf16_native"]:
+                print(SLOW_BF16, file=sys.stderr, flush=True)
         if chosen.type == "cuda":
             stack.enter_context(_deterministic_gpu())
             torch.cuda.reset_peak_memory_stats(chosen)

@@ -87,13 +87,14 @@ def train_language_model(
             return
         meter = Meter()
         log = History(LANGUAGE_MODEL, f"{stage} {direction}")
-        with compute(device, recipe.compute_threads, seed) as where:
+        with compute(device, recipe.compute_threads, seed, recipe.precision) as where:
             model = LanguageModel(
                 len(store.vocabulary),
                 recipe.architecture,
                 recipe.dropouts,
                 sampler(recipe, store, documents),
                 recipe.ar_on,
+                recipe.precision,
             )
             known = None if parent is None else weights.start_from(model, parent, store.vocabulary)
             model.to(where.device)

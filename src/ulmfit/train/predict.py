@@ -47,7 +47,7 @@ def predict(
     documents = store.of_fold(fold)
     if not len(documents):
         raise UserError(f"token folder {tokens} has no documents in fold {fold}")
-    with compute(device, recipe.compute_threads, seed=0) as where:
+    with compute(device, recipe.compute_threads, 0, recipe.precision) as where:
         model = PoolingClassifier(len(store.vocabulary), len(store.classes), recipe)
         weights.restore(model, trained)
         model.to(where.device)
