@@ -15,8 +15,9 @@ import pytest
 from planted import classifier_recipe, language_model_recipe
 
 from ulmfit.config.code_versions import CODE_VERSIONS
-from ulmfit.config.recipes import Freezing, Schedule
+from ulmfit.config.recipes import Architecture, Freezing, Schedule
 from ulmfit.errors import UserError
+from ulmfit.model.lstm import WIDEST_FUSED
 from ulmfit.store import checkpoints
 from ulmfit.store.checkpoints import Checkpoints, Every
 from ulmfit.store.files import read_json, write_json
@@ -47,9 +48,14 @@ CASES = {
         freezing=Freezing(frozen_batch_norm="eval"),
         padding="unmasked",
     ),
+    "finetune-bf16": language_model_recipe(epochs=4, precision="bf16"),
+    # Layers of both kinds: one so wide that its gradients are made in a loop over time.
+    "classify-bf16": classifier_recipe(
+        epochs=4, precision="bf16", architecture=Architecture(8, WIDEST_FUSED + 8, 2)
+    ),
 }
 DEATHS = 9
-"""Drawn for each of the five cases, beside two in the writing of the results."""
+"""Drawn for each of the seven cases, beside two in the writing of the results."""
 
 
 def arguments(case, tokens, folder):
@@ -64,7 +70,7 @@ def arguments(case, tokens, folder):
     }
     if case.startswith("classify"):
         return named | {"n_labelled": None, "probabilities": str(folder / "probabilities.npz")}
-    return named | {"stage": case}
+    return named | {"stage": case.split("-")[0]}
 
 
 def plan(case, tokens, folder, deaths, finish=True):
