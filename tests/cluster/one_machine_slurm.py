@@ -28,7 +28,7 @@ GPU_MODEL = "pretended"
 # Debian keeps daemons where an ordinary user's PATH does not look.
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
-# What a node claims, the machine need not have: how much runs at once is the workflow's `jobs`.
+# What a node claims, the machine need not have; it bounds how much runs at once.
 CONFIGURATION = """\
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -52,7 +52,8 @@ JobCompLoc={folder}/ended
 AccountingStorageType=accounting_storage/none
 TaskProlog={folder}/task-prolog
 
-ProctrackType=proctrack/linuxproc
+# When the first process of a job ends, the others of its process group are killed, as by a cgroup.
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 SwitchType=switch/none
 MpiDefault=none
@@ -80,7 +81,7 @@ PartitionName=gpu Nodes=ALL MaxTime=4-0 State=UP
 """
 NODE = (
     "NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port}"
-    " CPUs=16 RealMemory=64000 Gres=gpu:{model}:{gpus} State=UNKNOWN"
+    " CPUs=4 RealMemory=20000 Gres=gpu:{model}:{gpus} State=UNKNOWN"
 )
 
 # One line for each task that starts: what it will see.
