@@ -6,6 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
+from ulmfit.store.checkpoints import Every
+
 
 def training(parser: argparse.ArgumentParser) -> None:
     """What every training stage takes."""
@@ -17,7 +19,22 @@ def training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, required=True)
     paths(parser, "output", help="weights to write; card and vocabulary go beside them")
     paths(parser, "history")
+    parser.add_argument(
+        "--checkpoint-every",
+        type=_every,
+        default=os.environ.get("ULMFIT_CHECKPOINT_EVERY", "300s"),
+        metavar="300s|20",
+        help="seconds, or updates, between checkpoints; each epoch ends with one in any case; "
+        "default: $ULMFIT_CHECKPOINT_EVERY, or 300s",
+    )
     device(parser)
+
+
+def _every(text: str) -> Every:
+    try:
+        return Every.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def paths(parser: argparse.ArgumentParser, *names: str, help: str | None = None) -> None:

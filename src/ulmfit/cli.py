@@ -2,7 +2,8 @@
 
 Rooms are imported only by the command that needs them, so that every job starts fast and training
 runs where no text or table library is installed. Anything the user can mend ends in one line and
-exit status 1; exit status 2 is a wrong command line.
+exit status 1; exit status 2 is a wrong command line, and 128 and a signal's number that the signal
+stopped a training.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def main(line: Sequence[str] | None = None) -> int:
         options.run(options)
     except UserError as error:
         print(f"ulmfit {options.stage}: {error}", file=sys.stderr)
-        return 1
+        return error.status
     return 0
 
 
@@ -111,6 +112,7 @@ def _language_model(options: argparse.Namespace) -> None:
         stage=options.stage,
         n_text=options.n_text,
         device=options.device,
+        every=options.checkpoint_every,
     )
 
 
@@ -128,6 +130,7 @@ def _classify(options: argparse.Namespace) -> None:
         history=options.history,
         probabilities=options.probabilities,
         device=options.device,
+        every=options.checkpoint_every,
     )
 
 

@@ -56,14 +56,14 @@ def furthest(before, groups):
 def first_updates(monkeypatch):
     """(stage, how far the first update of its optimizer moved each group, groups with moments)."""
     seen = []
-    train_epoch, step = _Training.train_epoch, GroupOptimizer.step
+    plain, step = _Training._train, GroupOptimizer.step
     running = []
 
-    def watched_step(self):
+    def watched_step(self, *share):
         training = running[-1]
         first = self._updates == 0
         before = copies(training.groups)
-        rate = step(self)
+        rate = step(self, *share)
         moved = furthest(before, training.groups)
         still = set(GROUPS) - set(training.stage.trainable)
         assert all(moved[name] == 0 for name in still)
@@ -74,12 +74,12 @@ def first_updates(monkeypatch):
             seen.append((training.stage.name, moved, has))
         return rate
 
-    def watched_epoch(self, losses):
+    def watched_epoch(self, *arguments):
         running.append(self)
-        return train_epoch(self, losses)
+        return plain(self, *arguments)
 
     monkeypatch.setattr(GroupOptimizer, "step", watched_step)
-    monkeypatch.setattr(_Training, "train_epoch", watched_epoch)
+    monkeypatch.setattr(_Training, "_train", watched_epoch)
     return seen
 
 
@@ -131,7 +131,7 @@ def test_one_optimizer_over_the_run_keeps_its_moments_from_stage_to_stage(
 def test_stages_before_the_last_follow_a_schedule_of_their_own(tokens, tmp_path, monkeypatch):
     rates = []
     plain = GroupOptimizer.step
-    monkeypatch.setattr(GroupOptimizer, "step", lambda self: rates.append(plain(self)) or rates[-1])
+    monkeypatch.setattr(GroupOptimizer, "step", lambda *a: rates.append(plain(*a)) or rates[-1])
     clr = Schedule("clr", ratio=8, cut_div=3)
     train(
         tokens,
@@ -249,13 +249,13 @@ def test_batch_norms_of_a_frozen_head_go_on_counting_or_stand_still(
     tokens, tmp_path, monkeypatch, mode
 ):
     means, affine, batch_means = [], [], []
-    plain = _Training.train_epoch
+    plain = _Training._train
 
-    def watched(self, losses):
+    def watched(self, *arguments):
         norm = self.model.head[0]
         seen = []
         hook = norm.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
-        row = plain(self, losses)
+        row = plain(self, *arguments)
         hook.remove()
         means.append(norm.running_mean.clone())
         affine.append(torch.stack([norm.weight, norm.bias]).detach().clone())
@@ -263,7 +263,7 @@ def test_batch_norms_of_a_frozen_head_go_on_counting_or_stand_still(
         batch_means.append(centred.mean(0).abs().max().item())
         return row
 
-    monkeypatch.setattr(_Training, "train_epoch", watched)
+    monkeypatch.setattr(_Training, "_train", watched)
     freezing = Freezing(plan="chain-thaw", frozen_batch_norm=mode)
     train(tokens, tmp_path, epochs=5, optimizer=Optimizer(lr=1e-4), freezing=freezing)
     frozen = mode == "eval"

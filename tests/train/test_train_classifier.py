@@ -149,7 +149,7 @@ def test_frozen_groups_keep_their_bits(tokens, tmp_path):
 def test_the_triangle_spans_a_stage_or_the_run(tokens, tmp_path, monkeypatch, scope, rising_at):
     rates = []
     plain = GroupOptimizer.step
-    monkeypatch.setattr(GroupOptimizer, "step", lambda self: rates.append(plain(self)) or rates[-1])
+    monkeypatch.setattr(GroupOptimizer, "step", lambda *a: rates.append(plain(*a)) or rates[-1])
     train(tokens, tmp_path / "clf", epochs=4, schedule=Schedule(scope=scope))
     assert len(rates) == 4 * 13  # 200 documents in batches of 16
     lowest = 0.02 / 32

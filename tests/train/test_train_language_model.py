@@ -324,11 +324,11 @@ def test_the_embedding_alone_trains_first_and_the_history_says_so(tokens, tmp_pa
 
 def test_chain_thaw_of_a_language_model_moves_one_group_an_epoch(tokens, tmp_path, monkeypatch):
     moved = []
-    plain = stage_module._Training.train_epoch
+    plain = stage_module._Training._train
 
-    def watched(self, losses):
+    def watched(self, *arguments):
         before = {name: [p.detach().clone() for p in group] for name, group in self.groups.items()}
-        row = plain(self, losses)
+        row = plain(self, *arguments)
         moved.append(
             [
                 name
@@ -338,7 +338,7 @@ def test_chain_thaw_of_a_language_model_moves_one_group_an_epoch(tokens, tmp_pat
         )
         return row
 
-    monkeypatch.setattr(stage_module._Training, "train_epoch", watched)
+    monkeypatch.setattr(stage_module._Training, "_train", watched)
     train(tokens, tmp_path, epochs=4, freezing=Freezing(plan="chain-thaw"))
     assert moved == [["decoder"], ["lstm0"], ["lstm1"], ["lstm0", "lstm1", "decoder"]]
 

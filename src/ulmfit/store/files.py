@@ -12,6 +12,9 @@ from typing import Any
 
 from ulmfit.errors import UserError
 
+TEMPORARY = ".*.tmp*"
+"""Names of files that :func:`atomic` has not finished; a killed process leaves them behind."""
+
 
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:

@@ -12,8 +12,12 @@ Element = TypeVar("Element")
 LINE_EVERY_S = 10.0
 
 
-def progress(iterable: Iterable[Element], total: int, label: str) -> Iterator[Element]:
+def progress(
+    iterable: Iterable[Element], total: int, label: str, before: int = 0
+) -> Iterator[Element]:
     """Yield the elements of ``iterable`` and say on stderr how many of ``total`` are done.
+
+    ``before`` of them were done earlier.
 
     On a terminal with tqdm installed this is a bar; otherwise a plain line about every ten
     seconds and one at the end, with the rate and the time left, and nothing but the standard
@@ -25,20 +29,20 @@ def progress(iterable: Iterable[Element], total: int, label: str) -> Iterator[El
         except ImportError:
             pass
         else:
-            yield from tqdm(iterable, total=total, desc=label, dynamic_ncols=True)
+            yield from tqdm(iterable, total=total, initial=before, desc=label, dynamic_ncols=True)
             return
-    yield from _lines(iterable, total, label)
+    yield from _lines(iterable, total, label, before)
 
 
-def _lines(iterable: Iterable[Element], total: int, label: str) -> Iterator[Element]:
+def _lines(iterable: Iterable[Element], total: int, label: str, before: int) -> Iterator[Element]:
     start = last = time.monotonic()
-    done = 0
-    for done, element in enumerate(iterable, start=1):
+    done = before
+    for done, element in enumerate(iterable, start=before + 1):
         yield element
         now = time.monotonic()
         if now - last >= LINE_EVERY_S:
             last = now
-            rate = done / (now - start)
+            rate = (done - before) / (now - start)
             left = max(total - done, 0) / rate
             print(
                 f"{label}: {done}/{total}, {rate:.1f}/s, {left:.0f} s left",

@@ -56,9 +56,11 @@ class Meter:
     def __init__(self) -> None:
         self._wall = time.perf_counter()
         self._cpu = time.process_time()
+        self._peak = 0.0
         self.tokens = 0
         self.updates = 0
         self.training_wall = 0.0
+        self.resumed_from: list[dict[str, int]] = []
 
     def add(self, tokens: int, updates: int, wall: float) -> None:
         """Count an epoch of training."""
@@ -66,19 +68,42 @@ class Meter:
         self.updates += updates
         self.training_wall += wall
 
+    def state(self, device: torch.device) -> dict[str, Any]:
+        """Plain values from which :meth:`restore` goes on."""
+        return {
+            "wall": time.perf_counter() - self._wall,
+            "cpu": time.process_time() - self._cpu,
+            "peak": self._peak_memory_mib(device),
+            "tokens": self.tokens,
+            "updates": self.updates,
+            "training_wall": self.training_wall,
+            "resumed_from": self.resumed_from,
+        }
+
+    def restore(self, state: dict[str, Any], epoch: int, updates: int) -> None:
+        """Add what was spent before ``state`` was taken, and say after which update that was."""
+        self._wall -= state["wall"]
+        self._cpu -= state["cpu"]
+        self._peak = state["peak"]
+        self.tokens, self.updates = state["tokens"], state["updates"]
+        self.training_wall = state["training_wall"]
+        self.resumed_from = [*state["resumed_from"], {"epoch": epoch, "update": updates}]
+
+    def _peak_memory_mib(self, device: torch.device) -> float:
+        if device.type == "cuda":
+            return max(self._peak, torch.cuda.max_memory_allocated(device) / 2**20)
+        unit = 2**20 if sys.platform == "darwin" else 2**10
+        return max(self._peak, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+
     def facts(self, device: torch.device) -> dict[str, Any]:
         """What the card says of cost; ``tokens_per_s`` counts training tokens and time only."""
-        if device.type == "cuda":
-            peak = torch.cuda.max_memory_allocated(device) / 2**20
-        else:
-            unit = 2**20 if sys.platform == "darwin" else 2**10
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
         return {
             "wall_s": round(time.perf_counter() - self._wall, 3),
             "cpu_s": round(time.process_time() - self._cpu, 3),
             "tokens_per_s": round(self.tokens / self.training_wall, 1) if self.tokens else None,
-            "peak_memory_mib": round(peak, 1),
+            "peak_memory_mib": round(self._peak_memory_mib(device), 1),
             "updates": self.updates,
+            "resumed_from": self.resumed_from,
         }
 
 
@@ -116,7 +141,6 @@ def card(
         "commit": revision,
         "dirty": dirty,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "resumed_from": [],
         **meter.facts(compute.device),
         **more,
     }

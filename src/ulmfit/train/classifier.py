@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,21 @@ from ulmfit.errors import UserError
 from ulmfit.model.classifier import PoolingClassifier
 from ulmfit.model.groups import classifier_groups
 from ulmfit.schedule.freezing import stretch
+from ulmfit.store.checkpoints import DEFAULT, Every
 from ulmfit.store.probabilities import write_probabilities
-from ulmfit.store.progress import progress
 from ulmfit.store.tokens import TokenStore, read_tokens
 from ulmfit.train import weights
 from ulmfit.train.batches import pad, sortish
 from ulmfit.train.card import Meter, card
-from ulmfit.train.device import Compute, compute
+from ulmfit.train.device import compute
 from ulmfit.train.history import CLASSIFIER, History
-from ulmfit.train.loop import Loop, Score
-from ulmfit.train.losses import Losses, balanced
+from ulmfit.train.keeper import keeper
+from ulmfit.train.loop import Loop, Score, Update
+from ulmfit.train.losses import balanced
 from ulmfit.train.predict import class_logits, class_probabilities, pooled_features
+
+Batch = NDArray[np.intp]
+"""Places of documents among those that train."""
 
 
 def train_classifier(
@@ -42,13 +46,15 @@ def train_classifier(
     history: Path,
     probabilities: Path,
     device: str = "auto",
+    every: Every = DEFAULT,
 ) -> None:
     """Train on the labelled documents of fold fit, the first ``n_labelled`` of the nested order.
 
     ``initial`` are language-model weights for the encoder, their vocabulary transferred (None:
     random). Writes ``output`` with card.json and vocabulary.txt beside it, ``history``, and the
     ``probabilities`` of the folds select and report in file order; nothing if the loss stops being
-    finite (UserError).
+    finite (UserError). Killed or stopped by a signal, and called again, it goes on from its newest
+    checkpoint to the same bits (:mod:`ulmfit.train.keeper`).
     """
     recipe = from_json(Recipe, recipe_json)
     store = read_tokens(tokens)
@@ -60,40 +66,52 @@ def train_classifier(
             "at least 2, 1 and 2"
         )
     parent = None if initial is None else weights.load(initial, direction)
-    meter = Meter()
-    with compute(device, recipe.compute_threads, seed) as where:
-        model = PoolingClassifier(len(store.vocabulary), len(store.classes), recipe)
-        known = None if parent is None else weights.start_from(model, parent, store.vocabulary)
-        model.to(where.device)
-        log = History(CLASSIFIER, f"classify {direction}")
-        training = _Training(model, recipe, data, where, meter, log, np.random.default_rng(seed))
-        weights_epoch = training.run()
-        predicted = store.of_fold(("select", "report"))
-        probability = class_probabilities(
-            model, pooled_features(model, store, predicted, direction)
+    decides = {
+        "recipe": recipe_json,
+        "initial": None if parent is None else parent.record["weights_sha256"],
+        "direction": direction,
+        "n_labelled": n_labelled,
+        "seed": seed,
+    }
+    outputs = (output, history, probabilities)
+    with keeper("classify", outputs, tokens, device, every, decides) as kept:
+        if kept.finished:
+            return
+        meter = Meter()
+        with compute(device, recipe.compute_threads, seed) as where:
+            model = PoolingClassifier(len(store.vocabulary), len(store.classes), recipe)
+            known = None if parent is None else weights.start_from(model, parent, store.vocabulary)
+            model.to(where.device)
+            log = History(CLASSIFIER, f"classify {direction}")
+            training = _Training(model, recipe, data, meter, log, np.random.default_rng(seed))
+            weights_epoch = training.run(kept)
+            predicted = store.of_fold(("select", "report"))
+            probability = class_probabilities(
+                model, pooled_features(model, store, predicted, direction)
+            )
+            facts = card(
+                "classify",
+                recipe,
+                direction,
+                store.vocabulary,
+                [] if parent is None else [parent.record],
+                seed,
+                where,
+                meter,
+                model,
+                epochs=len(log.rows),
+                weights_epoch=weights_epoch,
+                classes=list(store.classes),
+                documents=len(data.train),
+                vocabulary_size=len(store.vocabulary),
+                vocabulary_known_to_parent=known,
+                job=kept.job,
+            )
+        log.write(history)
+        write_probabilities(
+            probabilities, store.document[predicted], store.fold[predicted], probability
         )
-        facts = card(
-            "classify",
-            recipe,
-            direction,
-            store.vocabulary,
-            [] if parent is None else [parent.record],
-            seed,
-            where,
-            meter,
-            model,
-            epochs=len(log.rows),
-            weights_epoch=weights_epoch,
-            classes=list(store.classes),
-            documents=len(data.train),
-            vocabulary_size=len(store.vocabulary),
-            vocabulary_known_to_parent=known,
-        )
-    log.write(history)
-    write_probabilities(
-        probabilities, store.document[predicted], store.fold[predicted], probability
-    )
-    weights.save(output, model, store.vocabulary, facts)
+        weights.save(output, model, store.vocabulary, facts)
 
 
 class _Data:
@@ -126,7 +144,7 @@ class _Data:
         return torch.from_numpy(self.store.label[documents].astype(np.int64)).to(device)
 
 
-class _Training(Loop[PoolingClassifier, Recipe]):
+class _Training(Loop[PoolingClassifier, Recipe, Batch]):
     """Epochs over batches of documents."""
 
     def __init__(
@@ -134,7 +152,6 @@ class _Training(Loop[PoolingClassifier, Recipe]):
         model: PoolingClassifier,
         recipe: Recipe,
         data: _Data,
-        where: Compute,
         meter: Meter,
         log: History,
         order: np.random.Generator,
@@ -147,12 +164,12 @@ class _Training(Loop[PoolingClassifier, Recipe]):
             classifier_groups(model),
             recipe,
             [updates] * (recipe.epochs * factor),
+            order,
             log,
+            meter,
             recipe.validate_every * factor,
         )
-        self.data, self.order = data, order
-        self.device = where.device
-        self.meter = meter
+        self.data = data
         self.labels = data.labels(data.train, self.device)
         self.class_weights = (
             None
@@ -166,45 +183,37 @@ class _Training(Loop[PoolingClassifier, Recipe]):
         """While the encoder is frozen, a document's features in evaluation mode do not change."""
         self.features = self._features() if self.stage.trainable == ("head",) else None
 
-    def train_epoch(self, losses: Losses) -> dict[str, Any]:
-        """One pass over the labelled documents."""
-        recipe, data = self.recipe, self.data
-        begin = time.perf_counter()
-        wrong = torch.zeros((), dtype=torch.int64, device=self.device)
-        seen = tokens = 0
-        lr = 0.0
-        self._train_mode()
-        batches = sortish(self.lengths, recipe.batch_size, self.order)
-        for batch in progress(batches, len(batches), losses.where):
-            documents = data.train[batch].tolist()
-            ids, lengths = pad(data.store, documents, data.direction, recipe.padding)
-            labels = self.labels[torch.from_numpy(batch).to(self.device)]
-            loss, cross_entropy, logits = self.model.loss(
-                ids.to(self.device),
-                lengths,
-                labels,
-                recipe.ar,
-                recipe.tar,
-                recipe.label_smoothing,
-                self.class_weights,
-            )
-            torch.autograd.backward(loss)
-            lr = self.optimizer.step()
-            losses.add(loss, cross_entropy, len(batch), lr)
-            wrong += (logits.argmax(1) != labels).sum()
-            seen += len(batch)
-            tokens += int(self.lengths[batch].sum())
-        train_loss = losses.mean()
-        wall = time.perf_counter() - begin
-        self.meter.add(tokens, len(batches), wall)
-        return {
-            "train_loss": train_loss,
-            "train_error": wrong.item() / seen,
-            "lr": lr,
-            "tokens_per_s": tokens / wall,
-        }
+    def begin_epoch(self) -> None:
+        """No document was classified wrongly yet."""
+        self.carried = {"wrong": torch.zeros((), dtype=torch.int64, device=self.device)}
 
-    def _train_mode(self) -> None:
+    def batches(self, made: int) -> Iterable[Batch]:
+        """Places of documents of like length."""
+        return sortish(self.lengths, self.recipe.batch_size, self.order)[made:]
+
+    def update(self, batch: Batch) -> Update:
+        """Losses of a batch; counts what was classified wrongly."""
+        recipe, data = self.recipe, self.data
+        documents = data.train[batch].tolist()
+        ids, lengths = pad(data.store, documents, data.direction, recipe.padding)
+        labels = self.labels[torch.from_numpy(batch).to(self.device)]
+        loss, cross_entropy, logits = self.model.loss(
+            ids.to(self.device),
+            lengths,
+            labels,
+            recipe.ar,
+            recipe.tar,
+            recipe.label_smoothing,
+            self.class_weights,
+        )
+        self.carried["wrong"] += (logits.detach().argmax(1) != labels).sum()
+        return Update(loss, cross_entropy, len(batch), int(self.lengths[batch].sum()))
+
+    def shown(self) -> dict[str, Any]:
+        """Share of the epoch's documents that were classified wrongly."""
+        return {"train_error": self.carried["wrong"].item() / self.losses.weight}
+
+    def train_mode(self) -> None:
         """Training mode; batch norms of a frozen head may stay in evaluation mode (2.7).
 
         In training mode they normalise by the batch and count it, but what they multiply by and add

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,9 +16,10 @@ from torch import Tensor
 from ulmfit.config.recipes import LanguageModel as Recipe
 from ulmfit.config.recipes import from_json
 from ulmfit.errors import UserError
+from ulmfit.model.awd_lstm import State
 from ulmfit.model.groups import language_model_groups
 from ulmfit.model.language_model import LanguageModel
-from ulmfit.store.progress import progress
+from ulmfit.store.checkpoints import DEFAULT, Every
 from ulmfit.store.tokens import NText, language_model_text, read_tokens
 from ulmfit.train import weights
 from ulmfit.train.batches import (
@@ -31,11 +32,14 @@ from ulmfit.train.batches import (
 from ulmfit.train.card import Meter, card
 from ulmfit.train.device import compute
 from ulmfit.train.history import LANGUAGE_MODEL, History
-from ulmfit.train.loop import Loop, Score
-from ulmfit.train.losses import Losses
+from ulmfit.train.keeper import keeper
+from ulmfit.train.loop import Loop, Score, Update
 from ulmfit.train.sampling import sampler
 
 EVALUATION_STREAMS = 64
+
+Window = tuple[Tensor, Tensor]
+"""Inputs and targets of an update, each (time, streams) int64."""
 
 
 def train_language_model(
@@ -49,13 +53,15 @@ def train_language_model(
     stage: Literal["pretrain", "finetune"],
     n_text: NText = "all",
     device: str = "auto",
+    every: Every = DEFAULT,
 ) -> None:
     """Train on a token folder, validate on its fold select.
 
     ``initial`` are the weights to start from, their vocabulary transferred (None: random).
     ``n_text`` says which documents are read (:func:`ulmfit.store.tokens.language_model_text`).
     Writes ``output`` with card.json and vocabulary.txt beside it, and ``history``; nothing if the
-    loss stops being finite (UserError).
+    loss stops being finite (UserError). Killed or stopped by a signal, and called again, it goes
+    on from its newest checkpoint to the same bits (:mod:`ulmfit.train.keeper`).
     """
     recipe = from_json(Recipe, recipe_json)
     store = read_tokens(tokens)
@@ -68,47 +74,58 @@ def train_language_model(
             f"{len(validation)} of validation text (fold select); both need at least 2"
         )
     parent = None if initial is None else weights.load(initial, direction)
-    meter = Meter()
-    log = History(LANGUAGE_MODEL, f"{stage} {direction}")
-    with compute(device, recipe.compute_threads, seed) as where:
-        model = LanguageModel(
-            len(store.vocabulary),
-            recipe.architecture,
-            recipe.dropouts,
-            sampler(recipe, store, documents),
-            recipe.ar_on,
-        )
-        known = None if parent is None else weights.start_from(model, parent, store.vocabulary)
-        model.to(where.device)
-        order = np.random.default_rng(seed)
+    decides = {
+        "recipe": recipe_json,
+        "initial": None if parent is None else parent.record["weights_sha256"],
+        "direction": direction,
+        "n_text": n_text,
+        "seed": seed,
+    }
+    with keeper(stage, (output, history), tokens, device, every, decides) as kept:
+        if kept.finished:
+            return
+        meter = Meter()
+        log = History(LANGUAGE_MODEL, f"{stage} {direction}")
+        with compute(device, recipe.compute_threads, seed) as where:
+            model = LanguageModel(
+                len(store.vocabulary),
+                recipe.architecture,
+                recipe.dropouts,
+                sampler(recipe, store, documents),
+                recipe.ar_on,
+            )
+            known = None if parent is None else weights.start_from(model, parent, store.vocabulary)
+            model.to(where.device)
+            order = np.random.default_rng(seed)
 
-        def text() -> NDArray[np.int32]:
-            read = order.permutation(documents) if recipe.reshuffle else documents
-            return concatenate(store, read.tolist(), direction)
+            def text() -> NDArray[np.int32]:
+                read = order.permutation(documents) if recipe.reshuffle else documents
+                return concatenate(store, read.tolist(), direction)
 
-        training = _Training(model, recipe, text, size, validation, order, stage, log, meter)
-        weights_epoch = training.run()
-        facts = card(
-            stage,
-            recipe,
-            direction,
-            store.vocabulary,
-            [] if parent is None else [parent.record],
-            seed,
-            where,
-            meter,
-            model,
-            epochs=training.state.epoch,
-            weights_epoch=weights_epoch,
-            training_tokens=size,
-            vocabulary_size=len(store.vocabulary),
-            vocabulary_known_to_parent=known,
-        )
-    log.write(history)
-    weights.save(output, model, store.vocabulary, facts)
+            training = _Training(model, recipe, text, size, validation, order, stage, log, meter)
+            weights_epoch = training.run(kept)
+            facts = card(
+                stage,
+                recipe,
+                direction,
+                store.vocabulary,
+                [] if parent is None else [parent.record],
+                seed,
+                where,
+                meter,
+                model,
+                epochs=training.state.epoch,
+                weights_epoch=weights_epoch,
+                training_tokens=size,
+                vocabulary_size=len(store.vocabulary),
+                vocabulary_known_to_parent=known,
+                job=kept.job,
+            )
+        log.write(history)
+        weights.save(output, model, store.vocabulary, facts)
 
 
-class _Training(Loop[LanguageModel, Recipe]):
+class _Training(Loop[LanguageModel, Recipe, Window]):
     """Epochs over the text, each in parallel streams whose state is carried from start to end."""
 
     def __init__(
@@ -127,39 +144,47 @@ class _Training(Loop[LanguageModel, Recipe]):
         self.count = stream_count(size, recipe.batch_size, recipe.bptt)
         self.windows = epoch_windows(recipe, (size - 1) // self.count, order)
         groups = language_model_groups(model)
-        super().__init__(model, groups, recipe, [len(part) for part in self.windows], log)
+        updates = [len(part) for part in self.windows]
+        super().__init__(model, groups, recipe, updates, order, log, meter)
         self.text, self.validation, self.name = text, validation, stage
-        self.meter = meter
-        self.log.add(
-            epoch=0, stage=stage, **self.validate()[1], wall_s=time.perf_counter() - self.begin
-        )
+
+    def begin(self) -> None:
+        """Validate what training starts from, as epoch 0."""
+        shown = self.validate()[1]
+        wall = time.perf_counter() - self.begun
+        self.log.add(epoch=0, stage=self.name, **shown, wall_s=wall)
 
     def label(self) -> str:
         """The kind of training, and the stage of freezing if there are several."""
         return self.name if len(self.plan) == 1 else f"{self.name} {self.stage.name}"
 
-    def train_epoch(self, losses: Losses) -> dict[str, Any]:
-        """One pass over the text."""
-        model, recipe = self.model, self.recipe
-        begin = time.perf_counter()
-        device = model.encoder.embedding.device
+    def begin_epoch(self) -> None:
+        """Streams begin with an empty state."""
+        self._carry(self.model.encoder.initial_state(self.count))
+
+    def batches(self, made: int) -> Iterable[Window]:
+        """Windows of the text, in its order of the epoch."""
         lengths = self.windows[self.planned]
-        trained = 0
-        lr = 0.0
-        model.train()
-        state = model.encoder.initial_state(self.count)
-        batches = windows(self.text(), self.count, lengths, device)
-        where = f"{losses.where} of {len(self.windows)}"
-        for ids, targets in progress(batches, len(lengths), where):
-            loss, cross_entropy, state = model.loss(ids, targets, state, recipe.ar, recipe.tar)
-            torch.autograd.backward(loss)
-            lr = self.optimizer.step(len(ids) / recipe.bptt if recipe.rate_by_length else 1.0)
-            losses.add(loss, cross_entropy, ids.numel(), lr)
-            trained += ids.numel()
-        train_loss = losses.mean()
-        wall = time.perf_counter() - begin
-        self.meter.add(trained, len(lengths), wall)
-        return {"train_loss": train_loss, "lr": lr, "tokens_per_s": trained / wall}
+        return windows(self.text(), self.count, lengths, self.device, made)
+
+    def update(self, batch: Window) -> Update:
+        """Losses of a window, from the state that the one before left."""
+        ids, targets = batch
+        recipe = self.recipe
+        carried = self.carried
+        layers = range(recipe.architecture.layers)
+        state = tuple((carried[f"hidden{k}"], carried[f"cell{k}"]) for k in layers)
+        loss, cross_entropy, state = self.model.loss(ids, targets, state, recipe.ar, recipe.tar)
+        self._carry(state)
+        share = len(ids) / recipe.bptt if recipe.rate_by_length else 1.0
+        return Update(loss, cross_entropy, ids.numel(), ids.numel(), share)
+
+    def _carry(self, state: State) -> None:
+        self.carried = {
+            f"{name}{k}": value
+            for k, pair in enumerate(state)
+            for name, value in zip(("hidden", "cell"), pair, strict=True)
+        }
 
     def validate(self) -> tuple[Score, dict[str, float]]:
         """Loss, perplexity and accuracy on the validation text; the loss is the score."""
@@ -187,12 +212,18 @@ def epoch_windows(recipe: Recipe, steps: int, order: np.random.Generator) -> lis
 
 
 def windows(
-    text: NDArray[np.int32], count: int, lengths: Sequence[int], device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Inputs and targets of updates of such ``lengths``, each (length, count) int64."""
+    text: NDArray[np.int32],
+    count: int,
+    lengths: Sequence[int],
+    device: torch.device,
+    made: int = 0,
+) -> Iterator[Window]:
+    """Inputs and targets of updates of such ``lengths``, each (length, count) int64, but for the
+    first ``made``.
+    """
     inputs, targets = streams(text, count, whole=False)
-    start = 0
-    for length in lengths:
+    start = sum(lengths[:made])
+    for length in lengths[made:]:
         window = slice(start, start + length)
         yield inputs[window].to(device, torch.int64), targets[window].to(device, torch.int64)
         start += length

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ class _Moments:
     mean: Tensor
     square: Tensor
     updates: Tensor
+
+
+_MOMENTS = tuple(field.name for field in fields(_Moments))
 
 
 class GroupOptimizer:
@@ -64,6 +67,29 @@ class GroupOptimizer:
                 shown = peak * factor
         self._updates += 1
         return shown
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The moments, named by the place of their parameter among the groups."""
+        places = [parameter for group in self._groups for parameter in group]
+        return {
+            f"{place}.{name}": getattr(self._moments[parameter], name)
+            for place, parameter in enumerate(places)
+            if parameter in self._moments
+            for name in _MOMENTS
+        }
+
+    @property
+    def updates(self) -> int:
+        """Updates made so far."""
+        return self._updates
+
+    def restore(self, tensors: dict[str, Tensor], updates: int) -> None:
+        """Go on from :meth:`tensors` and :attr:`updates`, taken with the same groups."""
+        places = [parameter for group in self._groups for parameter in group]
+        for key, value in tensors.items():
+            place, name = key.split(".")
+            getattr(self._state(places[int(place)]), name).copy_(value)
+        self._updates = updates
 
     def _excess(self) -> Tensor | None:
         """What all gradients are divided by so that their norm is at most ``clip``; None if 1."""
