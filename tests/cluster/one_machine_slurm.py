@@ -7,6 +7,7 @@ disturbs no other SLURM. No systemd and no cgroups.
     python tests/cluster/one_machine_slurm.py install    # install what is missing; needs root
 """
 
+import contextlib
 import os
 import pwd
 import secrets
@@ -140,6 +141,24 @@ def free_ports(count):
     return ports
 
 
+def environment(pid):
+    """Environment that a process was started with, a list of NAME=value; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
+def stat_of(pid):
+    """Name, state and parent of a process; empty values if it is gone."""
+    try:
+        name, rest = Path(f"/proc/{pid}/stat").read_text().split("(", 1)[1].rsplit(")", 1)
+    except OSError:
+        return "", "", 0
+    state, parent = rest.split()[:2]
+    return name, state, int(parent)
+
+
 class Slurm:
     """A running SLURM; a context manager that ends what it started.
 
@@ -204,6 +223,33 @@ class Slurm:
         log = self.folder / "tasks"
         return [line.split(" ") for line in log.read_text().splitlines()] if log.exists() else []
 
+    def lose(self, node):
+        """Kill a node with all that runs on it, as when its power fails, and say that it is down."""
+        daemon = int((self.folder / f"{node}.pid").read_text())
+        tasks = [pid for pid in self._processes() if f"SLURMD_NODENAME={node}" in environment(pid)]
+        steps = {stat_of(pid)[2] for pid in tasks} & set(self._processes(name="slurmstepd"))
+        # Whoever could report that something ended dies first.
+        for pid in (daemon, *steps, *tasks):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=lost")
+
+    def bring_back(self, node):
+        """Start a lost node again; as it registers it is no longer down."""
+        (self.folder / f"{node}.pid").unlink(missing_ok=True)
+        self._daemon("slurmd", "-f", f"{self.folder}/slurm.conf", "-N", node)
+
+    def _processes(self, name=None):
+        """Ids of this cluster's processes, of one program or of all."""
+        ours = f"SLURM_CONF={self.folder}/slurm.conf"
+        return [
+            int(entry.name)
+            for entry in Path("/proc").iterdir()
+            if entry.name.isdigit()
+            and ours in environment(entry.name)
+            and name in (None, stat_of(entry.name)[0])
+        ]
+
     def _write_configuration(self):
         host = socket.gethostname().split(".")[0]
         controller_port, *ports = free_ports(1 + len(NODES))
@@ -247,38 +293,34 @@ class Slurm:
             return "/dev/tty"
         return str(own)
 
-    def _start(self):
-        def daemon(*command):
-            log = (self.folder / "start.log").open("a")
-            with log:
-                subprocess.run(
-                    command, env=self.environment, check=True, stdout=log, stderr=log, timeout=60
-                )
+    def _daemon(self, *command):
+        with (self.folder / "start.log").open("a") as log:
+            subprocess.run(
+                command, env=self.environment, check=True, stdout=log, stderr=log, timeout=60
+            )
 
-        daemon(
+    def _start(self):
+        self._daemon(
             *("munged", "--force", f"--key-file={self.folder}/munge.key"),
             *(f"--socket={self.folder}/munge.socket", f"--pid-file={self.folder}/munged.pid"),
             *(f"--log-file={self.folder}/munged.log", f"--seed-file={self.folder}/munge.seed"),
         )
-        daemon("slurmctld", "-i", "-f", f"{self.folder}/slurm.conf")
+        self._daemon("slurmctld", "-i", "-f", f"{self.folder}/slurm.conf")
         wait_until(lambda: "is UP" in self.run("scontrol", "ping", check=False), "slurmctld")
         for node in NODES:
-            daemon("slurmd", "-f", f"{self.folder}/slurm.conf", "-N", node)
+            self._daemon("slurmd", "-f", f"{self.folder}/slurm.conf", "-N", node)
         idle = ("sinfo", "--noheader", "--Node", "--states=idle", "--format=%N")
         wait_until(lambda: set(self.run(*idle).split()) == set(NODES), "idle nodes")
 
     def _end(self, pid_file):
-        """End a daemon that this object started; none where it is gone already."""
+        """End a daemon; none where it is gone, or its number now is somebody else's."""
         try:
             pid = int(pid_file.read_text())
-            known = Path(f"/proc/{pid}/environ").read_bytes()
         except (OSError, ValueError):
             return
-        # A pid that was given away since is somebody else's.
-        if f"SLURM_CONF={self.folder}/slurm.conf".encode() not in known.split(b"\0"):
-            return
-        os.kill(pid, signal.SIGTERM)
-        wait_until(lambda: not Path(f"/proc/{pid}").exists(), f"end of {pid_file.stem}")
+        if pid in self._processes():
+            os.kill(pid, signal.SIGTERM)
+            wait_until(lambda: not Path(f"/proc/{pid}").exists(), f"end of {pid_file.stem}")
 
 
 if __name__ == "__main__":
