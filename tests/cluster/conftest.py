@@ -4,13 +4,10 @@ import tempfile
 
 import pytest
 import yaml
-from on_cluster import ClusterRun
+from on_cluster import MEMORY_MB, ClusterRun
 from one_machine_slurm import Slurm
 
 from running import CONFIG, snakemake, write_study
-
-MEMORY_MB = 350
-"""Too little for the rule `baseline`, so that its first attempt is killed."""
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +31,7 @@ def study(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def both(slurm, study, tmp_path_factory):
-    """Folders of the study, run by Snakemake alone and, meanwhile, through SLURM.
+    """The study, run by Snakemake alone in a folder and, meanwhile, through SLURM.
 
     There the rule `score` is submitted in arrays, and `baseline` with too little memory.
     """
@@ -47,7 +44,7 @@ def both(slurm, study, tmp_path_factory):
         done = snakemake(here, "--configfile", study, "--show-failed-logs")
         assert done.returncode == 0, (done.stdout + done.stderr)[-8000:]
         run.finish(1200)
-    return here, there
+    return here, run
 
 
 @pytest.fixture(scope="session")
@@ -58,5 +55,5 @@ def here(both):
 
 @pytest.fixture(scope="session")
 def there(both):
-    """Folder of the study that SLURM ran."""
+    """The study as SLURM ran it."""
     return both[1]

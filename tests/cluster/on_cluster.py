@@ -1,5 +1,6 @@
 """Snakemake on the cluster of the tests, with the profile that users get."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import yaml
 
 from running import ROOT
+
+MEMORY_MB = 350
+"""Too little for the rule `baseline`: its first attempt is killed."""
 
 # What a site edits (this one bills nobody), and what lets a test wait less.
 SITE = {
@@ -43,6 +47,8 @@ class ClusterRun:
 
     def __init__(self, slurm, folder, *arguments, changes=None, environment=None):
         profile = site_profile(folder, changes or {})
+        self.slurm = slurm
+        self.folder = folder
         self.log = Path(folder) / "snakemake.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -68,3 +74,14 @@ class ClusterRun:
         """Wait for its end, which must be a good one."""
         status = self.process.wait(seconds)
         assert status == 0, self.log.read_text()[-8000:]
+
+    def ends(self, rule=""):
+        """Ends of its jobs, of those of a rule whose name starts so, in their order."""
+        name = re.search(r"SLURM run ID: (\S+)", self.log.read_text())[1]
+        listed = ("squeue", "--noheader", "--states=all", f"--name={name}", "--format=%A %k")
+        comments = dict(line.split(" ", 1) for line in self.slurm.run(*listed).splitlines())
+        return [
+            end
+            for end in self.slurm.ended()
+            if comments.get(end["JobId"], "").startswith(f"rule_{rule}")
+        ]

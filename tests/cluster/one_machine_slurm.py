@@ -224,7 +224,7 @@ class Slurm:
         return [line.split(" ") for line in log.read_text().splitlines()] if log.exists() else []
 
     def lose(self, node):
-        """Kill a node with all that runs on it, as when its power fails, and say that it is down."""
+        """Kill a node with all that runs on it, as when its power fails, and declare it down."""
         daemon = int((self.folder / f"{node}.pid").read_text())
         tasks = [pid for pid in self._processes() if f"SLURMD_NODENAME={node}" in environment(pid)]
         steps = {stat_of(pid)[2] for pid in tasks} & set(self._processes(name="slurmstepd"))
