@@ -1,6 +1,7 @@
 # make study        set up, run the built-in study, print the path of its report
 # make study-full   the same with every experiment, at most two and a half hours on two cores (an estimate)
 # make test         set up, check style and types, run the tests
+# make test-cluster run studies through a real SLURM on this machine; INSTALL=yes installs its Debian packages
 # PYTHON=python3.12 chooses an interpreter; PIP_ARGS="..." goes to pip (another torch build, a mirror).
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -16,7 +17,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: study study-full test setup clean-checkpoints schema
+.PHONY: study study-full test test-cluster setup clean-checkpoints schema
 
 study: $(VENV)/.base
 	@$(RUN) snakemake --cores $(CORES) --resources gpu=1 --configfile $(STUDY) $(ARGS)
@@ -32,6 +33,10 @@ test: $(VENV)/.test
 	$(VENV)/bin/lint-imports --no-cache
 	$(VENV)/bin/snakefmt --check Snakefile workflow
 	$(RUN) pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+test-cluster: $(VENV)/.test
+	@$(VENV)/bin/python tests/cluster/one_machine_slurm.py $(if $(INSTALL),install,check)
+	$(RUN) pytest tests/cluster --durations=0 $(ARGS)
 
 setup: $(VENV)/.base
 
