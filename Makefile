@@ -6,6 +6,7 @@
 PYTHON ?= python3
 PIP_ARGS ?=
 CORES ?= all
+GPUS ?= 1
 ARGS ?=
 STUDY ?= config/config.yaml
 VENV := .venv
@@ -20,15 +21,15 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: study study-full test test-cluster setup clean-checkpoints schema
 
 study: $(VENV)/.base
-	@$(RUN) snakemake --cores $(CORES) --resources gpu=1 --configfile $(STUDY) $(ARGS)
+	@$(RUN) snakemake --cores $(CORES) --resources gpu=$(GPUS) --configfile $(STUDY) $(ARGS)
 	@$(VENV)/bin/python -c 'import sys, yaml; print("report: results/" + yaml.safe_load(open(sys.argv[1]))["study"] + "/report/report.html")' $(STUDY)
 
 study-full: STUDY := config/studies/docstrings-full.yaml
 study-full: study
 
 test: $(VENV)/.test
-	$(RUN) ruff format --check src tests
-	$(RUN) ruff check src tests
+	$(RUN) ruff format --check src tests bench
+	$(RUN) ruff check src tests bench
 	$(RUN) mypy
 	$(VENV)/bin/lint-imports --no-cache
 	$(VENV)/bin/snakefmt --check Snakefile workflow

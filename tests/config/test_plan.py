@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from ulmfit.config.cells import CellPlanner
 from ulmfit.config.manifest import language_models, manifest, seeds_statement
 from ulmfit.config.plan import Plan
 from ulmfit.config.recipes import Classifier, from_json
@@ -48,6 +49,21 @@ def test_two_rows_of_a_table_are_not_the_same_run(make_plan, study, variants, ce
 def test_a_candidate_may_be_a_row_of_its_own(make_plan, study):
     study["experiments"]["main"]["cells"] = ["ulmfit", "full", {"among": ["full", "from-scratch"]}]
     assert len(make_plan(study).cells("main")) == 3
+
+
+def test_a_row_is_planned_once_however_often_it_is_asked_for(make_plan, monkeypatch):
+    planned = []
+    cell = CellPlanner.cell
+
+    def counting(self, where, experiment, row, dataset, n):
+        planned.append((where, dataset, n, row))
+        return cell(self, where, experiment, row, dataset, n)
+
+    monkeypatch.setattr(CellPlanner, "cell", counting)
+    plan = make_plan()
+    manifest(plan)
+    manifest(plan)
+    assert len(planned) == len(plan.cells("main"))
 
 
 def test_the_order_of_the_yaml_moves_no_path(make_plan, study, variants):

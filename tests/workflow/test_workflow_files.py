@@ -36,6 +36,13 @@ def test_every_rule_that_a_profile_names_exists(path):
     assert named <= RULE_NAMES
 
 
+@pytest.mark.parametrize("rule", ["pretrain", "finetune", "classify"])
+def test_no_shell_stands_between_a_training_and_its_scheduler(rule):
+    # A shell dies of the signal that makes training save, and then the rest of the job is killed.
+    body = re.search(rf"^rule {rule}:\n((?:    .*\n|\n)+)", RULES, re.M).group(1)
+    assert '    shell:\n        "exec python -m ' in body
+
+
 def pins(path):
     """Name and version of everything that a conda environment pins, pip's part included."""
     found = {}

@@ -28,7 +28,8 @@ rule classify:
     message:
         "Train the classifier {wildcards.classify} on {wildcards.n_labelled} labels of {wildcards.dataset} (LM {wildcards.pretrain}/{wildcards.finetune}, {wildcards.tokenizer}, {wildcards.direction})"
     shell:
-        "exec python -m ulmfit classify --recipe {params.recipe:q} --tokens {input.tokens}"
+        "exec python -m ulmfit.gpus --count {resources.gpu} --"
+        " python -m ulmfit classify --recipe {params.recipe:q} --tokens {input.tokens}"
         " --initial {input.initial} --direction {wildcards.direction} --n-labelled {wildcards.n_labelled}"
         " --seed {wildcards.classify_seed} --output {output.weights} --history {output.history}"
         " --probabilities {output.probabilities} > {log} 2>&1"
@@ -59,5 +60,6 @@ rule predict_test:
     message:
         "Predict the sealed test fold of {wildcards.dataset} with {wildcards.classify} (seed {wildcards.classify_seed})"
     shell:
-        "python -m ulmfit predict --weights {input.weights} --tokens {input.tokens} --fold test"
+        "python -m ulmfit.gpus --count {resources.gpu} --"
+        " python -m ulmfit predict --weights {input.weights} --tokens {input.tokens} --fold test"
         " --output {output} > {log} 2>&1"

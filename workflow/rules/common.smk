@@ -4,13 +4,18 @@ import sys
 from functools import cache
 from pathlib import Path
 
-# The package of this checkout, whether or not one is installed: code and workflow never part.
-SOURCE_FOLDER = Path(workflow.basedir).resolve()
-while not (SOURCE_FOLDER / "src" / "ulmfit").exists():
-    SOURCE_FOLDER = SOURCE_FOLDER.parent
-sys.path.insert(0, str(SOURCE_FOLDER / "src"))
-
 from snakemake.exceptions import WorkflowError
+
+# The package of this checkout, whether or not one is installed: code and workflow never part.
+here = Path(workflow.basedir).resolve()
+for SOURCE_FOLDER in (here, *here.parents):
+    if (SOURCE_FOLDER / "src" / "ulmfit").exists():
+        break
+else:
+    raise WorkflowError(
+        f"{here} lies in no checkout: no folder above it has src/ulmfit"
+    )
+sys.path.insert(0, str(SOURCE_FOLDER / "src"))
 
 from ulmfit.config import paths
 from ulmfit.config.code_versions import CODE_VERSIONS
@@ -21,7 +26,7 @@ from ulmfit.config.recipes import compute_threads
 from ulmfit.errors import UserError
 from ulmfit.store.files import canonical_json, folder_state
 from ulmfit.studies import check_published_files, load_plan, plan_values
-from ulmfit.gpus import gpus_to_request
+from ulmfit.gpus.devices import gpus_to_request
 
 # A study given with --configfile replaces the built-in one; two studies are never merged.
 if not workflow.configfiles:
@@ -43,6 +48,8 @@ except UserError as error:
 # environment brings its own. None of this is part of a rule, so moving the folder reruns nothing.
 shell.prefix(
     f"set -euo pipefail; export ULMFIT_DEVICE={PLAN.study.device}; "
+    # A job that was submitted has the GPUs that its scheduler chose.
+    f"export ULMFIT_GPUS_BY={'scheduler' if workflow.remote_exec else 'launcher'}; "
     f"export ULMFIT_DATA_MIRROR={shlex.quote(PLAN.study.data_mirror or '')}; "
     f"export ULMFIT_TESTED={shlex.quote(' '.join(tested(PLAN.study)))}; "
     f"export PYTHONPATH={shlex.quote(str(SOURCE_FOLDER / 'src'))}; "

@@ -26,7 +26,8 @@ rule pretrain:
     message:
         "Pretrain on {wildcards.corpus}: {wildcards.tokenizer}, {wildcards.direction}, recipe {wildcards.pretrain}"
     shell:
-        "exec python -m ulmfit pretrain --recipe {params.recipe:q} --tokens {input.tokens}"
+        "exec python -m ulmfit.gpus --count {resources.gpu} --"
+        " python -m ulmfit pretrain --recipe {params.recipe:q} --tokens {input.tokens}"
         " --direction {wildcards.direction} --seed {wildcards.pretrain_seed}"
         " --output {output.weights} --history {output.history} > {log} 2>&1"
 
@@ -60,7 +61,8 @@ rule finetune:
     message:
         "Fine-tune the language model on {wildcards.dataset}: {wildcards.tokenizer}, {wildcards.direction}, recipe {wildcards.finetune}"
     shell:
-        "exec python -m ulmfit finetune --recipe {params.recipe:q} --tokens {input.tokens}"
+        "exec python -m ulmfit.gpus --count {resources.gpu} --"
+        " python -m ulmfit finetune --recipe {params.recipe:q} --tokens {input.tokens}"
         " --initial {input.initial} --direction {wildcards.direction} --n-text {params.n_text}"
         " --seed {wildcards.finetune_seed} --output {output.weights} --history {output.history}"
         " > {log} 2>&1"

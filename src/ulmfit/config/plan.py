@@ -33,7 +33,7 @@ from ulmfit.config.resolve import (
 )
 from ulmfit.config.runs import Fields, PlannedCell, Run
 from ulmfit.config.sources import SOURCE_OPTIONS, Folds
-from ulmfit.config.study import Override, Preset, Registry, Study, Text, Variant
+from ulmfit.config.study import STAGES, Override, Preset, Registry, Study, Text, Variant
 from ulmfit.config.validation import check, check_name, merge
 from ulmfit.errors import UserError
 from ulmfit.store.files import canonical_json
@@ -77,8 +77,13 @@ class Plan:
         # Resolve everything now: a mistake must stop before any job starts.
         for name in self.study.experiments:
             check_rows(f"{self._where}: experiments.{name}", self.cells(name))
+        checked = set()
         for run in self.runs():
-            check_stages(f"{self._where}: variant {run.variant}", run.fields, self.recipe)
+            # Seeds and numbers of labels share the recipes of their stages.
+            recipes = (run.dataset, *(run.fields.get(stage) for stage in STAGES))
+            if recipes not in checked:
+                check_stages(f"{self._where}: variant {run.variant}", run.fields, self.recipe)
+                checked.add(recipes)
 
     @property
     def _where(self) -> str:
@@ -194,7 +199,7 @@ class Plan:
 
     def unsealed(self) -> Iterator[Run]:
         """Runs that some experiment evaluates on the sealed test fold, once."""
-        paths_of_test = {run.path for run, fold in self._runs_and_folds() if fold == "test"}
+        paths_of_test = {run.path for run, fold in self._runs_and_folds if fold == "test"}
         yield from (run for run in self.runs() if run.path in paths_of_test)
 
     def members(self, ensemble: str) -> tuple[str, ...]:
@@ -217,7 +222,7 @@ class Plan:
     def _by_path(self) -> dict[str, Run]:
         # Variants with equal recipes are one run, known by the first of them.
         found: dict[str, Run] = {}
-        for run, _ in self._runs_and_folds():
+        for run, _ in self._runs_and_folds:
             first = found.setdefault(run.path, run)
             if (first.fields, _members(first)) != (run.fields, _members(run)):
                 raise UserError(
@@ -228,6 +233,15 @@ class Plan:
 
     def cells(self, name: str) -> list[PlannedCell]:
         """Rows of an experiment, cell by cell for each dataset and number of labels."""
+        if name not in self._cells:
+            self._cells[name] = self._planned_cells(name)
+        return self._cells[name]
+
+    @cached_property
+    def _cells(self) -> dict[str, list[PlannedCell]]:
+        return {}
+
+    def _planned_cells(self, name: str) -> list[PlannedCell]:
         experiment = self.study.experiments[name]
         where = f"{self._where}: experiments.{name}"
         planned = []
@@ -264,14 +278,17 @@ class Plan:
             )
         return found
 
-    def _runs_and_folds(self) -> Iterator[tuple[Run, str]]:
+    @cached_property
+    def _runs_and_folds(self) -> list[tuple[Run, str]]:
+        found: list[tuple[Run, str]] = []
         for name, experiment in self.study.experiments.items():
             self.references(name)
             for cell in self.cells(name):
                 for part in cell.among or (cell,):
                     for run in part.runs:
                         for one in (run, *run.members):
-                            yield one, experiment.fold
+                            found.append((one, experiment.fold))
+        return found
 
 
 def _members(run: Run) -> list[str]:

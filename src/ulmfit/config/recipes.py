@@ -11,6 +11,8 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field, fields
+from functools import cache
+from itertools import pairwise
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from ulmfit.errors import UserError
@@ -34,6 +36,12 @@ class Architecture:
     hidden: int = key(1150, "Size of the LSTM layers between first and last.", ge=1)
     layers: int = key(3, "Number of LSTM layers.", ge=1)
     decoder_bias: bool = key(False, "Bias in the tied softmax layer (absent in the 2018 weights).")
+
+    @property
+    def lstm_sizes(self) -> list[tuple[int, int]]:
+        """(inputs, outputs) of each LSTM layer, lowest first; the last is as wide as the first."""
+        widths = [self.embedding, *[self.hidden] * (self.layers - 1), self.embedding]
+        return list(pairwise(widths))
 
 
 @dataclass(frozen=True)
@@ -321,12 +329,19 @@ class Classifier:
 
 def from_json(kind: type[Recipe], text: str) -> Recipe:
     """A recipe from the canonical JSON of a validated one; unknown keys raise TypeError."""
-    return _build(kind, json.loads(text))
+    recipe: Recipe = _build(kind, json.loads(text))
+    return recipe
 
 
-def _build(kind: type[Recipe], values: dict[str, Any]) -> Recipe:
-    hints = get_type_hints(kind)
+def _build(kind: Any, values: dict[str, Any]) -> Any:
+    hints = _type_hints(kind)
     return kind(**{name: _value(hints.get(name), value) for name, value in values.items()})
+
+
+@cache
+def _type_hints(kind: Any) -> dict[str, Any]:
+    # Annotations are strings here, and a workflow reads a recipe several times for each job.
+    return get_type_hints(kind)
 
 
 def _value(hint: Any, value: Any) -> Any:

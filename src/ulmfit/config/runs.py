@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from ulmfit.config.study import Experiment
 
@@ -26,7 +27,7 @@ class Run:
     fields: Fields
     members: tuple[Run, ...] = ()
 
-    @property
+    @cached_property
     def path(self) -> str:
         """Folder of the run, relative to the results of the study."""
         return self.pattern.format(**self.fields)

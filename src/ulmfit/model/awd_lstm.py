@@ -96,15 +96,10 @@ class AWDLSTM(nn.Module):
         self.padding = padding
         self.architecture = architecture
         self.dropouts = multiplied(dropouts)
-        sizes = [
-            architecture.embedding,
-            *[architecture.hidden] * (architecture.layers - 1),
-            architecture.embedding,
-        ]
         self.embedding = nn.Parameter(torch.empty(vocabulary, architecture.embedding))
         nn.init.uniform_(self.embedding, -0.1, 0.1)
         self.lstms = nn.ModuleList(
-            LSTMLayer(sizes[k], sizes[k + 1]) for k in range(architecture.layers)
+            LSTMLayer(inputs, outputs) for inputs, outputs in architecture.lstm_sizes
         )
 
     def initial_state(self, batch: int) -> State:

@@ -80,14 +80,14 @@ class Meter:
             "resumed_from": self.resumed_from,
         }
 
-    def restore(self, state: dict[str, Any], epoch: int, updates: int) -> None:
-        """Add what was spent before ``state`` was taken, and say after which update that was."""
+    def restore(self, state: dict[str, Any]) -> None:
+        """Add what was spent before ``state`` was taken."""
         self._wall -= state["wall"]
         self._cpu -= state["cpu"]
         self._peak = state["peak"]
         self.tokens, self.updates = state["tokens"], state["updates"]
         self.training_wall = state["training_wall"]
-        self.resumed_from = [*state["resumed_from"], {"epoch": epoch, "update": updates}]
+        self.resumed_from = list(state["resumed_from"])
 
     def _peak_memory_mib(self, device: torch.device) -> float:
         if device.type == "cuda":

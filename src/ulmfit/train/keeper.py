@@ -27,6 +27,9 @@ FOLDER = "checkpoints"
 """Beside the weights. No rule names it, so Snakemake, which deletes a failed job's outputs, leaves
 it alone."""
 
+SHARE = 0.02
+"""Of the time of a training, at most, that goes into saving it at the ends of epochs."""
+
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 """What schedulers send before they kill, and Ctrl-C."""
 
@@ -51,8 +54,10 @@ class Keeper:
         self._store = Checkpoints(folder, job)
         self._every = every
         self._asked: int | None = None
-        self._between = True
+        self._deferred = False
+        self._validating: tuple[int, Callable[[], Captured]] | None = None
         self._saved_at = time.monotonic()
+        self._took = 0.2  # seconds for a checkpoint, until one was made
         self._saved = -1
 
     def newest(self) -> Captured | None:
@@ -63,24 +68,34 @@ class Keeper:
         self._saved, tensors, facts = found
         return tensors, facts
 
-    def begin_updates(self) -> None:
-        """From here on a signal waits for the end of the update."""
-        self._between = False
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """In the block a signal waits for :meth:`after_update` or :meth:`validation`."""
+        self._deferred = True
+        yield
+        self._deferred = False
+        self._obey()
 
     def after_update(self, updates: int, capture: Callable[[], Captured]) -> None:
         """Save if it is time, or if a signal came, which then ends the training (Interrupted)."""
         due = self._every.updates and updates % self._every.updates == 0
-        if due or self._asked or time.monotonic() - self._saved_at >= self._every.seconds:
+        if due or self._asked or self._since() >= self._every.seconds:
             self._save(updates, capture)
-        if self._asked:
-            raise Interrupted(self._asked, self._where())
+        self._obey()
 
-    def end_updates(self, updates: int, capture: Callable[[], Captured]) -> None:
-        """Save at the end of an epoch; from here on a signal ends the training at once."""
-        self._save(updates, capture)
-        self._between = True
+    @contextmanager
+    def validation(self, updates: int, capture: Callable[[], Captured]) -> Iterator[None]:
+        """Save at the end of an epoch, unless that would take more than :data:`SHARE` of the time.
+
+        The block, in which nothing changes that is captured, may be left by a signal at once.
+        """
+        if self._every.updates or self._since() >= self._took / SHARE:
+            self._save(updates, capture)
+        self._validating = updates, capture
         if self._asked:
-            raise Interrupted(self._asked, self._where())
+            self.hear(self._asked, None)
+        yield
+        self._validating = None
 
     def done(self) -> None:
         """Delete the checkpoints of a training whose results are written."""
@@ -96,11 +111,21 @@ class Keeper:
     def hear(self, number: int, _frame: FrameType | None) -> None:
         """A signal came; it is obeyed where nothing is lost by it."""
         self._asked = number
-        if self._between:
-            raise Interrupted(number, self._where())
+        if self._validating:
+            self._save(*self._validating)
+        if self._validating or not self._deferred:
+            self._obey()
+
+    def _obey(self) -> None:
+        if self._asked:
+            raise Interrupted(self._asked, self._where())
+
+    def _since(self) -> float:
+        """Seconds since the last checkpoint, or the begin."""
+        return time.monotonic() - self._saved_at
 
     def _save(self, updates: int, capture: Callable[[], Captured]) -> None:
-        self._saved_at = time.monotonic()
+        begin = self._saved_at = time.monotonic()
         if updates == self._saved:
             return
         tensors, facts = capture()
@@ -113,6 +138,7 @@ class Keeper:
             print(f"no checkpoint at update {updates}: {error}", file=sys.stderr, flush=True)
         else:
             self._saved = updates
+            self._took = time.monotonic() - begin
 
     def _where(self) -> str:
         if self._saved < 0:

@@ -161,14 +161,15 @@ class Loop(ABC, Generic[Model, Recipe, Batch]):
         else:
             self._restore(*found)
         state = self.state
-        for number in range(state.stage, len(self.plan)):
-            if state.under_way is None:
-                self._enter(number)
-            spent = False
-            while state.under_way or (not spent and state.in_stage < self._stage_epochs):
-                spent = self._epoch(keeper)
-            if self._reloads:
-                self.model.load_state_dict(state.best.weights)
+        with keeper.training():
+            for number in range(state.stage, len(self.plan)):
+                if state.under_way is None:
+                    self._enter(number)
+                spent = False
+                while state.under_way or (not spent and state.in_stage < self._stage_epochs):
+                    spent = self._epoch(keeper)
+                if self._reloads:
+                    self.model.load_state_dict(state.best.weights)
         if not self._keeps:
             return state.epoch
         self.model.load_state_dict(state.best.weights)
@@ -210,11 +211,13 @@ class Loop(ABC, Generic[Model, Recipe, Batch]):
             self.losses = Losses(self.label(), state.epoch)
             self.begin_epoch()
         row = self._train(state.under_way, keeper)
-        state.under_way = None
         needed = self._decides and state.in_stage == self._stage_epochs
         validates = needed or state.epoch % self._validate_every == 0
+        with keeper.validation(self._made, self._capture):
+            score, shown = self.validate() if validates else ((), {})
+        self.meter.add(state.under_way.tokens, state.under_way.updates, state.under_way.wall)
+        state.under_way = None
         if validates:
-            score, shown = self.validate()
             self.losses.check(score[-1], row["lr"])
             self._judge(score)
             row |= shown
@@ -227,10 +230,8 @@ class Loop(ABC, Generic[Model, Recipe, Batch]):
     def _train(self, under_way: Pass, keeper: Keeper) -> dict[str, Any]:
         """Make the updates of an epoch that are not made; returns columns of the history."""
         begin = time.perf_counter() - under_way.wall
-        made = self.meter.updates
         total = self._updates[self.planned]
         self.train_mode()
-        keeper.begin_updates()
         batches = self.batches(under_way.updates)
         where = f"{self.losses.where} of {len(self._updates)}"
         for batch in progress(batches, total, where, under_way.updates):
@@ -241,13 +242,16 @@ class Loop(ABC, Generic[Model, Recipe, Batch]):
             under_way.updates += 1
             under_way.tokens += update.tokens
             under_way.wall = time.perf_counter() - begin
-            keeper.after_update(made + under_way.updates, self._capture)
+            keeper.after_update(self._made, self._capture)
         loss = self.losses.mean()
-        wall = under_way.wall = time.perf_counter() - begin
-        keeper.end_updates(made + under_way.updates, self._capture)
-        self.meter.add(under_way.tokens, under_way.updates, wall)
-        speed = under_way.tokens / wall
+        under_way.wall = time.perf_counter() - begin
+        speed = under_way.tokens / under_way.wall
         return {"train_loss": loss, "lr": under_way.lr, "tokens_per_s": speed, **self.shown()}
+
+    @property
+    def _made(self) -> int:
+        """Updates made in all."""
+        return self.meter.updates + (self.state.under_way.updates if self.state.under_way else 0)
 
     def _capture(self) -> Captured:
         """Everything that the rest of the training depends on."""
@@ -302,8 +306,9 @@ class Loop(ABC, Generic[Model, Recipe, Batch]):
         self.log.rows = facts["rows"]
         self.begun -= facts["wall"]
         self.carried = {name: tensor.to(self.device) for name, tensor in named["carried"].items()}
-        made = facts["meter"]["updates"] + facts["under_way"]["updates"]
-        self.meter.restore(facts["meter"], self.state.epoch, made)
+        self.meter.restore(facts["meter"])
+        made = self._made
+        self.meter.resumed_from.append({"epoch": self.state.epoch, "update": made})
         self.order.bit_generator.state = facts["under_way"]["order"]
         print(f"{self.losses.where}: gone on from update {made}", file=sys.stderr, flush=True)
         # Last, because making a model and its features may draw.
