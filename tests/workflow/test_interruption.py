@@ -10,6 +10,7 @@ import sys
 
 import pytest
 import yaml
+
 from running import CONFIG, ROOT, write_study
 
 DEATHS = (
