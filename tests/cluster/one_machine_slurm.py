@@ -120,11 +120,17 @@ def install():
     """Install the Debian packages, unless they are there."""
     if not missing():
         return
+    if shutil.which("apt-get") is None:
+        raise SlurmError(f"only Debian's packages can be installed: {', '.join(PACKAGES)}")
+    root = ("sudo",) if os.getuid() and shutil.which("sudo") else ()
     options = ("-y", "-qq", "--no-install-recommends")
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "update", "-qq"], env=quiet)
+    subprocess.run([*root, "apt-get", "update", "-qq"], env=quiet)
     done = subprocess.run(
-        ["apt-get", "install", *options, *PACKAGES], env=quiet, capture_output=True, text=True
+        [*root, "apt-get", "install", *options, *PACKAGES],
+        env=quiet,
+        capture_output=True,
+        text=True,
     )
     if done.returncode != 0 or missing():
         raise SlurmError(f"apt-get could not install {' '.join(PACKAGES)}:\n{done.stderr}")
