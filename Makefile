@@ -1,4 +1,5 @@
-# make study        set up, run the built-in study, print the path of its report
+# make study        set up, run the built-in study, print the path of its report; again: go on, whatever
+#                   stopped it
 # make study-full   the same with every experiment, at most two and a half hours on two cores (an estimate)
 # make test         set up, check style and types, run the tests
 # make test-cluster run studies through a real SLURM on this machine; INSTALL=yes installs its Debian packages
@@ -21,8 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: study study-full test test-cluster setup clean-checkpoints schema
 
 study: $(VENV)/.base
-	@$(RUN) snakemake --cores $(CORES) --resources gpu=$(GPUS) --configfile $(STUDY) $(ARGS)
-	@$(VENV)/bin/python -c 'import sys, yaml; print("report: results/" + yaml.safe_load(open(sys.argv[1]))["study"] + "/report/report.html")' $(STUDY)
+	@$(VENV)/bin/python workflow/scripts/study.py $(STUDY) --cores $(CORES) --resources gpu=$(GPUS) $(ARGS)
 
 study-full: STUDY := config/studies/docstrings-full.yaml
 study-full: study

@@ -1,9 +1,9 @@
 """One command for each stage, files in, files out: ``python -m ulmfit STAGE --help``.
 
 Rooms are imported only by the command that needs them, so that every job starts fast and training
-runs where no text or table library is installed. Anything the user can mend ends in one line and
-exit status 1; exit status 2 is a wrong command line, and 128 and a signal's number that the signal
-stopped a training.
+runs where no text or table library is installed. Anything the user can mend, the machine included,
+ends in one line and exit status 1; exit status 2 is a wrong command line, and 128 and a signal's
+number that the signal stopped a training.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ulmfit import __version__, arguments
-from ulmfit.errors import UserError
+from ulmfit.errors import UserError, explained
 
 
 def main(line: Sequence[str] | None = None) -> int:
@@ -27,6 +27,12 @@ def main(line: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"ulmfit {options.stage}: {error}", file=sys.stderr)
         return error.status
+    except (OSError, ImportError, MemoryError) as error:
+        line_of_it = explained(error)
+        if line_of_it is None:
+            raise
+        print(f"ulmfit {options.stage}: {line_of_it}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -88,7 +88,7 @@ def test_files_of_two_folders_do_not_mix(tmp_path):
     write_tokens(tmp_path / "a", token_store([3, 1]), {})
     write_tokens(tmp_path / "b", token_store([2, 5]), {})
     (tmp_path / "a" / "ids.npy").write_bytes((tmp_path / "b" / "ids.npy").read_bytes())
-    with pytest.raises(UserError, match="does not fit together"):
+    with pytest.raises(UserError, match=r"ids\.npy is not the file that tokens\.json"):
         read_tokens(tmp_path / "a")
 
 

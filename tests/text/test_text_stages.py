@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ulmfit.config.recipes import Tokenizer, to_dict
 from ulmfit.errors import UserError
-from ulmfit.store.files import canonical_json
+from ulmfit.store.files import canonical_json, read_json
 from ulmfit.store.tables import write_table
 from ulmfit.store.tokens import read_tokens
 from ulmfit.text import corpus, encoding, stages
@@ -258,7 +258,7 @@ def test_a_changed_subword_model_is_noticed(tmp_path):
     path = tmp_path / "t.json"
     documents, folds = write_corpus(tmp_path, random_texts(60))
     make_tokenizer(recipe(kind="subword"), documents, folds, path, 1)
-    content = json.loads(path.read_text())
+    content = read_json(path)
     path.write_text(json.dumps({**content, "model": content["model"][4:]}))
     with pytest.raises(UserError, match="does not fit together"):
         make_tokens(path, documents, folds, tmp_path / "tokens", 1)

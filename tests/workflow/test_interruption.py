@@ -1,6 +1,7 @@
-"""A study whose Snakemake, or whose machine, dies in mid-training ends with the bits of one that ran
+"""A study whose Snakemake, or machine, dies in mid-training ends with the bits of one that ran
 through, by the same command and no flag."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -8,18 +9,20 @@ import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 import yaml
 
 from running import CONFIG, ROOT, write_study
 
 DEATHS = (
-    ("lm", "Snakemake"),
-    ("ft", "machine"),
-    ("clf", "Snakemake"),
-    ("clf", "machine"),
+    ("pretrain", "Snakemake"),
+    ("finetune", "machine"),
+    ("classify", "Snakemake"),
+    ("classify", "machine"),
 )
-"""In training of which stage, and what dies: Snakemake alone, whose jobs train on, or all at once."""
+"""In training of which stage, and what dies: Snakemake alone, whose jobs train on, or all."""
+FOLDERS = {"pretrain": "lm", "finetune": "ft", "classify": "clf"}
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +58,11 @@ def start(folder, study):
 
 
 def come_to(folder, process, stage):
-    """Return once a training of ``stage`` has a checkpoint; fails if the study ends before."""
-    while not list(folder.glob(f"results/smoke/{stage}/**/checkpoints/0*/card.json")):
+    """Return once a job of ``stage`` is at work, or waits for the one that a dead Snakemake left,
+    and there is a checkpoint; fails if the study ends before.
+    """
+    checkpoints = f"results/smoke/{FOLDERS[stage]}/**/checkpoints/0*/card.json"
+    while not (jobs(process, stage) and list(folder.glob(checkpoints))):
         try:
             process.wait(timeout=0.01)
         except subprocess.TimeoutExpired:
@@ -64,15 +70,22 @@ def come_to(folder, process, stage):
         pytest.fail((folder / "stderr").read_text()[-4000:])
 
 
+def jobs(process, stage):
+    """Whether a process has a descendant that runs ``stage``."""
+    for child in psutil.Process(process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if child.cmdline()[1:4] == ["-m", "ulmfit", stage]:
+                return True
+    return False
+
+
 def kill(process, what):
     if what == "machine":
         os.killpg(process.pid, signal.SIGKILL)
     else:
-        children = subprocess.run(
-            ["pgrep", "--parent", str(process.pid)], capture_output=True, text=True, check=True
-        )
-        for number in (*map(int, children.stdout.split()), process.pid):
-            os.kill(number, signal.SIGKILL)
+        (snakemake,) = psutil.Process(process.pid).children()
+        snakemake.kill()
+        process.kill()
     process.wait()
 
 

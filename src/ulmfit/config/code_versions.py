@@ -11,7 +11,7 @@ CODE_VERSIONS = {
     "folds": 1,
     "leakage": 1,
     "tokenizer": 1,
-    "tokens": 1,
+    "tokens": 2,
     "pretrain": 2,
     "finetune": 2,
     "classify": 2,

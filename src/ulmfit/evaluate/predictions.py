@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ulmfit.errors import UserError
-from ulmfit.store.files import atomic
-from ulmfit.store.tables import PREDICTION_COLUMNS
+from ulmfit.store.tables import PREDICTION_COLUMNS, damage_named, write_arrow
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,6 @@ def sorted_order(document: NDArray[np.str_], fold: NDArray[np.str_]) -> NDArray[
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write ``predictions.parquet``, whole or not at all."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     classes = np.array(predictions.classes, dtype=np.str_)
     columns: dict[str, Any] = {
@@ -68,8 +66,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     }
     for index, name in enumerate(predictions.classes):
         columns[f"p_{name}"] = pa.array(predictions.probability[:, index], pa.float32())
-    with atomic(path) as temporary:
-        pq.write_table(pa.table(columns), temporary)
+    write_arrow(path, pa.table(columns))
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -111,12 +108,8 @@ def _read_columns(path: Path, names: list[str] | None) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with damage_named(path):
         table = pq.read_table(path, columns=names)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
-    except (OSError, ValueError, KeyError) as error:  # pyarrow's errors derive from these
-        raise UserError(f"{path} cannot be read ({error}): delete it and run again") from error
     absent = [name for name in names or [] if name not in table.column_names]
     if absent:
         raise UserError(f"{path}: no column {', '.join(absent)}")

@@ -17,7 +17,7 @@ from ulmfit.evaluate.experiments import (
     confusion_rows,
 )
 from ulmfit.evaluate.leakage import LEAKAGE_COLUMNS, leakage_rows
-from ulmfit.store.files import read_json, write_text
+from ulmfit.store.files import read_json, sha256, write_text
 
 RUN_COLUMNS = (
     *("dataset", "tokenizer", "direction", "variant", "n_labelled", "seed", "fold", "n"),
@@ -163,8 +163,8 @@ def _language_model_rows(study: Study) -> list[Row]:
     whose weights the model has."""
     rows = []
     for model in study.manifest["language_models"]:
-        history = _read_history(study.results / model["path"] / "history.csv")
         card = read_json(study.results / model["path"] / "card.json")
+        history = _read_history(study.results / model["path"] / "history.csv", card)
         of_weights = str(card["weights_epoch"])
         untouched = [row["valid_perplexity"] for row in history if row["epoch"] == "0"]
         rows.append(
@@ -182,13 +182,15 @@ def _epoch_rows(study: Study) -> list[Row]:
     """Histories of all trainings; empty where a column belongs to the other kind of model."""
     rows = []
     for model in study.manifest["language_models"]:
-        for row in _read_history(study.results / model["path"] / "history.csv"):
+        card = read_json(study.results / model["path"] / "card.json")
+        for row in _read_history(study.results / model["path"] / "history.csv", card):
             rows.append(
                 {**model, "kind": "lm", "training": model["stage"], "variant": model["name"], **row}
             )
     for run in study.runs.values():
         if run["kind"] == "model":
-            for row in _read_history(study.results / run["path"] / "history.csv"):
+            card = study.metrics(str(run["id"]), "select")["training"]
+            for row in _read_history(study.results / run["path"] / "history.csv", card):
                 rows.append({**run, "kind": "classifier", "training": "classify", **row})
     return rows
 
@@ -201,7 +203,12 @@ def _leakage_rows(study: Study) -> list[Row]:
     ]
 
 
-def _read_history(path: Path) -> list[dict[str, str]]:
+def _read_history(path: Path, card: Row) -> list[dict[str, str]]:
+    """The epochs of a training; UserError if the card has a digest that is not the file's."""
+    if card.get("history_sha256", digest := sha256(path)) != digest:
+        raise UserError(
+            f"{path} is not the one that the card of its training describes: delete it, run again"
+        )
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     if not rows:

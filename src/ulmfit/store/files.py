@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from ulmfit.errors import UserError
 
 TEMPORARY = ".*.tmp*"
 """Names of files that :func:`atomic` has not finished; a killed process leaves them behind."""
+
+SEAL = "sha256_of_the_rest"
+"""Key of a JSON file under which :func:`write_json` puts a digest of all other keys."""
 
 
 @contextmanager
@@ -24,18 +27,23 @@ def atomic(path: Path | str) -> Iterator[Path]:
     one. A full disk raises :class:`~ulmfit.errors.UserError` and leaves nothing behind.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays, because some writers add their own when it is missing (numpy's savez).
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}: "
+            "make room, or allow writing there, and run again"
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # On a file system that fails, this fails too, and would hide why.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -52,18 +60,38 @@ def canonical_json(value: Any) -> str:
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    """Write readable JSON with sorted keys, whole or not at all."""
+    """Write readable JSON with sorted keys, whole or not at all; an object with a seal."""
+    if isinstance(value, dict):
+        # As it will be read: keys become strings, tuples lists.
+        value = json.loads(json.dumps(value))
+        value[SEAL] = _seal(value)
     write_text(path, json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path | str) -> Any:
-    """Read a JSON file; raises UserError naming the file if it is damaged."""
+    """Read a JSON file, without its seal; raises UserError naming the file if it is damaged.
+
+    A file without a seal, written by hand or by an earlier version, is taken as it is.
+    """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}): delete it and run again") from error
+    if isinstance(value, dict) and SEAL in value and value.pop(SEAL) != _seal(value):
+        raise UserError(
+            f"{path} is not as it was written: if you did not change it, its storage did: "
+            "delete it and run again"
+        )
+    return value
+
+
+def _seal(value: dict[str, Any]) -> str:
+    """SHA-256 of all values, those that JSON lacks (NaN) included."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def digest(value: Any) -> str:

@@ -17,6 +17,17 @@ from numpy.typing import NDArray
 from ulmfit.errors import UserError
 from ulmfit.store.files import atomic
 
+# A changed byte may claim another compression (NotImplementedError) or a password (RuntimeError).
+DAMAGED = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    zipfile.BadZipFile,
+)
+
 
 def write_probabilities(
     path: Path | str,
@@ -34,9 +45,12 @@ def write_probabilities(
 def read_probabilities(
     path: Path | str,
 ) -> tuple[NDArray[np.str_], NDArray[np.str_], NDArray[np.float32]]:
-    """(document, fold, probability) as written; raises UserError if the file is damaged."""
+    """(document, fold, probability) as written; raises UserError if the file is damaged.
+
+    The archive has a checksum of each array.
+    """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return arrays["document"], arrays["fold"], arrays["probability"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise UserError(f"{path} cannot be read ({error}): delete it and run again") from error

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from ulmfit.errors import UserError
 from ulmfit.store.files import atomic
+from ulmfit.store.seal import check_seal, write_sealed
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow
 
 DOCUMENT_COLUMNS = ("id", "split", "label", "group")
 """Then one column for each text field, ``text`` or ``text_1``, ``text_2`` ...
@@ -29,15 +31,22 @@ BATCH = 256
 
 def write_table(path: Path | str, table: pd.DataFrame) -> None:
     """Write a table as parquet, whole or not at all."""
+    import pyarrow
+
+    write_arrow(path, pyarrow.Table.from_pandas(table, preserve_index=False))
+
+
+def write_arrow(path: Path | str, table: pyarrow.Table) -> None:
+    """Write a table as parquet with a seal, whole or not at all."""
     with atomic(path) as temporary:
-        table.to_parquet(temporary, index=False)
+        write_sealed(temporary, table)
 
 
 def read_table(path: Path | str, columns: tuple[str, ...]) -> pd.DataFrame:
     """Read a parquet table that must have at least ``columns``; raises UserError otherwise."""
     import pandas as pd
 
-    with _damage_named(path):
+    with damage_named(path):
         table = pd.read_parquet(path)
     _require(path, columns, list(table.columns))
     return table
@@ -47,7 +56,7 @@ def read_batches(path: Path | str, columns: tuple[str, ...]) -> Iterator[pd.Data
     """The rows of a parquet table in parts, each as :func:`read_table` gives the whole."""
     from pyarrow import parquet
 
-    with _damage_named(path), parquet.ParquetFile(path) as file:
+    with damage_named(path), parquet.ParquetFile(path) as file:
         _require(path, columns, file.schema_arrow.names)
         for batch in file.iter_batches(BATCH):
             yield batch.to_pandas()
@@ -57,15 +66,21 @@ def count_rows(path: Path | str) -> int:
     """Rows of a parquet table, without reading them."""
     from pyarrow import parquet
 
-    with _damage_named(path):
+    with damage_named(path):
         return int(parquet.read_metadata(path).num_rows)
 
 
 @contextmanager
-def _damage_named(path: Path | str) -> Iterator[None]:
+def damage_named(path: Path | str) -> Iterator[None]:
+    """Raise UserError for a parquet file whose seal is broken, or that the block cannot read."""
+    import pyarrow
+
     try:
+        check_seal(path)
         yield
-    except (OSError, ValueError) as error:  # pyarrow's errors derive from these
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException) as error:
         raise UserError(f"{path} cannot be read ({error}): delete it and run again") from error
 
 

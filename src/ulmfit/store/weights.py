@@ -19,11 +19,15 @@ def card_path(weights: Path | str) -> Path:
 
 def save_weights(path: Path | str, tensors: dict[str, torch.Tensor], card: dict[str, Any]) -> None:
     """Write tensors, then the card with the digest of the weights file added."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic(path) as temporary:
-        save_file(plain, temporary)
+        try:
+            save_file(plain, temporary)
+        except SafetensorError as error:  # what a full disk is to this library
+            raise OSError(str(error)) from error
     write_json(card_path(path), {**card, "weights_sha256": sha256(path)})
 
 
@@ -34,12 +38,14 @@ def load_weights(path: Path | str) -> tuple[dict[str, torch.Tensor], dict[str, A
 
     card = read_json(card_path(path))
     try:
-        tensors = load_file(path)
+        # First, because what a damaged header makes of the library is anybody's guess.
+        foreign = card.get("weights_sha256") != sha256(path)
+        tensors = {} if foreign else load_file(path)
     except (OSError, SafetensorError) as error:
         raise UserError(
             f"weights {path} cannot be read ({error}): delete them, run again"
         ) from error
-    if card.get("weights_sha256") != sha256(path):
+    if foreign:
         raise UserError(
             f"weights {path} are not the ones its card.json describes: delete both, run again"
         )

@@ -19,6 +19,7 @@ from ulmfit.model.classifier import PoolingClassifier
 from ulmfit.model.groups import classifier_groups
 from ulmfit.schedule.freezing import stretch
 from ulmfit.store.checkpoints import DEFAULT, Every
+from ulmfit.store.files import sha256
 from ulmfit.store.probabilities import write_probabilities
 from ulmfit.store.tokens import TokenStore, read_tokens
 from ulmfit.train import weights
@@ -111,6 +112,7 @@ def train_classifier(
         write_probabilities(
             probabilities, store.document[predicted], store.fold[predicted], probability
         )
+        facts["history_sha256"] = sha256(history)
         weights.save(output, model, store.vocabulary, facts)
 
 

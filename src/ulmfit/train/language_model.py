@@ -20,6 +20,7 @@ from ulmfit.model.awd_lstm import State
 from ulmfit.model.groups import language_model_groups
 from ulmfit.model.language_model import LanguageModel
 from ulmfit.store.checkpoints import DEFAULT, Every
+from ulmfit.store.files import sha256
 from ulmfit.store.tokens import NText, language_model_text, read_tokens
 from ulmfit.train import weights
 from ulmfit.train.batches import (
@@ -122,6 +123,7 @@ def train_language_model(
                 job=kept.job,
             )
         log.write(history)
+        facts["history_sha256"] = sha256(history)
         weights.save(output, model, store.vocabulary, facts)
 
 
