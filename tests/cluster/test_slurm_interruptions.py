@@ -41,14 +41,13 @@ class Held:
 
 @pytest.fixture(scope="module")
 def disturbed(slurm, study, here, tmp_path_factory):
-    """Folder of three trainings by SLURM, and by name those to which something happened."""
+    """Three trainings by SLURM, and what happened to each."""
     folder = tmp_path_factory.mktemp("disturbed")
     trained = shutil.ignore_patterns("ft", "clf", "locks")
     shutil.copytree(here, folder, dirs_exist_ok=True, ignore=trained)
     weights = [f"{training}/model.safetensors" for training in TRAININGS]
     run = ClusterRun(
         *(slurm, folder, *weights, "--configfile", study),
-        changes={"set-resources": {"finetune": {"runtime": "attempt"}}},
         environment={"ULMFIT_CHECKPOINT_EVERY": str(EVERY)},
     )
     with run:
@@ -57,11 +56,12 @@ def disturbed(slurm, study, here, tmp_path_factory):
         nodes = [one.node for one in held]
         lost = next(one for one in held if nodes.count(one.node) == 1)
         limited, requeued = (one for one in held if one is not lost)
+        slurm.run("scontrol", "update", f"JobId={limited.job}", "TimeLimit=1")
         slurm.lose(lost.node)
         slurm.bring_back(lost.node)
         slurm.run("scontrol", "requeue", requeued.job)
         run.finish(600)
-    return folder, {"limited": limited, "requeued": requeued, "lost": lost}
+    return run, {"limited": limited, "requeued": requeued, "lost": lost}
 
 
 def hold(folder, training):
@@ -90,9 +90,9 @@ def at_work(process):
     return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
 
 
-def ends(slurm, job):
+def ends(run, job):
     """How a job ended, each time."""
-    return [end["JobState"] for end in slurm.ended() if end["JobId"] == job]
+    return [end["JobState"] for end in run.ends() if end["JobId"] == job]
 
 
 def resumed_from(folder, training):
@@ -104,37 +104,39 @@ def resumed_from(folder, training):
 def test_an_interrupted_training_has_the_bits_of_an_undisturbed_one(here, disturbed, training):
     one, other = (
         hashlib.sha256((folder / training / "model.safetensors").read_bytes()).hexdigest()
-        for folder in (here, disturbed[0])
+        for folder in (here, disturbed[0].folder)
     )
     assert one == other
     assert resumed_from(here, training) == []
-    assert resumed_from(disturbed[0], training)
+    assert resumed_from(disturbed[0].folder, training)
 
 
-def test_at_its_time_limit_a_job_saves_and_its_next_attempt_goes_on(slurm, disturbed):
-    folder, happened = disturbed
+def test_at_its_time_limit_a_job_saves_and_its_next_attempt_goes_on(disturbed):
+    run, happened = disturbed
     held = happened["limited"]
-    assert ends(slurm, held.job) == ["TIMEOUT"]
-    assert "stopped by SIGTERM: saved at update" in (folder / "snakemake.log").read_text()
-    assert resumed_from(folder, held.training)[0] > held.update
+    assert ends(run, held.job) == ["TIMEOUT"]
+    asked, again = {int(end["TimeLimit"]) for end in run.ends()} - {1}
+    assert max(asked, again) == 2 * min(asked, again)
+    assert "stopped by SIGTERM: saved at update" in run.log.read_text()
+    assert resumed_from(run.folder, held.training)[0] > held.update
 
 
-def test_a_requeued_job_saves_and_goes_on_under_its_own_number(slurm, disturbed):
-    folder, happened = disturbed
+def test_a_requeued_job_saves_and_goes_on_under_its_own_number(disturbed):
+    run, happened = disturbed
     held = happened["requeued"]
-    first, last = ends(slurm, held.job)
+    first, last = ends(run, held.job)
     assert first != "COMPLETED"
     assert last == "COMPLETED"
-    assert resumed_from(folder, held.training)[0] > held.update
+    assert resumed_from(run.folder, held.training)[0] > held.update
 
 
-def test_the_job_of_a_lost_node_goes_on_from_its_last_checkpoint(slurm, disturbed):
-    folder, happened = disturbed
+def test_the_job_of_a_lost_node_goes_on_from_its_last_checkpoint(disturbed):
+    run, happened = disturbed
     held = happened["lost"]
-    assert ends(slurm, held.job)[0] == "NODE_FAIL"
-    assert resumed_from(folder, held.training)[0] == held.update
+    assert ends(run, held.job)[0] == "NODE_FAIL"
+    assert resumed_from(run.folder, held.training)[0] == held.update
 
 
 @pytest.mark.parametrize("training", TRAININGS)
 def test_a_finished_training_leaves_no_checkpoints(disturbed, training):
-    assert not (disturbed[0] / training / "checkpoints").exists()
+    assert not (disturbed[0].folder / training / "checkpoints").exists()
