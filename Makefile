@@ -1,6 +1,6 @@
 # make study        set up, run the built-in study, print the path of its report; again: go on, whatever
 #                   stopped it
-# make study-full   the same with every experiment, at most two and a half hours on two cores (an estimate)
+# make study-full   the same with every experiment, about an hour and a half on two busy cores
 # make test         set up, check style and types, run the tests
 # make test-cluster run studies through a real SLURM on this machine; INSTALL=yes installs its Debian packages
 # PYTHON=python3.12 chooses an interpreter; PIP_ARGS="..." goes to pip (another torch build, a mirror).
@@ -19,7 +19,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: study study-full test test-cluster setup clean-checkpoints schema
+.PHONY: study study-full test test-cluster setup clean-weights schema
 
 study: $(VENV)/.base
 	@$(VENV)/bin/python workflow/scripts/study.py $(STUDY) --cores $(CORES) --resources gpu=$(GPUS) $(ARGS)
@@ -45,8 +45,8 @@ setup: $(VENV)/.base
 # stay, and nothing runs again as long as the study is the same. A row that is added later trains the
 # language models that it starts from again, with them every classifier that starts from them, and,
 # where the test fold was opened, every model that predicted it.
-clean-checkpoints:
-	@find results -name model.safetensors -print -delete 2>/dev/null || true
+clean-weights:
+	@find results -name model.safetensors -not -path '*/checkpoints/*' -print -delete 2>/dev/null || true
 
 # Regenerate config/schema.json and config/README.md from the typed models.
 schema: $(VENV)/.base

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from bench.markdown import table
 from bench.paper_jobs import TEXTS, Job, Sizes, all_documents, alone, copies, shared
 from ulmfit.config import paths
 from ulmfit.config.manifest import manifest
@@ -123,12 +124,6 @@ def dry_run(seeds: int) -> DryRun:
 
 
 # Shown
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table; columns but the first stand to the right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines) + "\n"
 
 
 def heading(arguments: argparse.Namespace) -> str:

@@ -23,7 +23,7 @@ def study(tmp_path_factory):
     """A few rows of the smoke study; its LM fine-tuning takes long enough to be interrupted."""
     study = yaml.safe_load((CONFIG / "studies/smoke.yaml").read_text())
     del study["ensembles"]
-    study["recipes"]["finetune"]["epochs"] = 2
+    study["recipes"]["finetune"]["epochs"] = 3
     cells = ["ulmfit", "full", "no-pretraining", "tfidf"]
     study["experiments"] = {"main": {"title": "A few rows", "n_labelled": [40], "cells": cells}}
     return write_study(tmp_path_factory.mktemp("study"), study)

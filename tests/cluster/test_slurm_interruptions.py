@@ -5,7 +5,9 @@ import json
 import os
 import shutil
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -51,7 +53,8 @@ def disturbed(slurm, study, here, tmp_path_factory):
         environment={"ULMFIT_CHECKPOINT_EVERY": str(EVERY)},
     )
     with run:
-        held = [hold(folder, training) for training in TRAININGS]
+        with ThreadPoolExecutor() as at_once:
+            held = list(at_once.map(partial(hold, folder), TRAININGS))
         # A node has two GPUs, so one of the three is alone on its own.
         nodes = [one.node for one in held]
         lost = next(one for one in held if nodes.count(one.node) == 1)

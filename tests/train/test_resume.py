@@ -19,6 +19,7 @@ from ulmfit.config.recipes import Freezing, Schedule
 from ulmfit.errors import UserError
 from ulmfit.store import checkpoints
 from ulmfit.store.checkpoints import Checkpoints, Every
+from ulmfit.store.files import read_json, write_json
 from ulmfit.store.lock import locked
 from ulmfit.train.classifier import train_classifier
 from ulmfit.train.language_model import train_language_model
@@ -237,8 +238,7 @@ def test_a_foreign_checkpoint_is_not_gone_on_from(change, tokens, tmp_path, caps
     elif change == "code":
         monkeypatch.setitem(CODE_VERSIONS, "finetune", 99)
     else:
-        facts_file = tokens / "tokens.json"
-        facts_file.write_text(facts_file.read_text().replace("{", '{"made": "again",', 1))
+        write_json(tokens / "tokens.json", {**read_json(tokens / "tokens.json"), "made": "again"})
     run(named)
     said = capsys.readouterr().err
     assert said.count("set aside: it belongs to another recipe, text, seed or version") == 2

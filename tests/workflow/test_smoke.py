@@ -113,7 +113,7 @@ def test_training_again_gives_the_same_bits(finished):
 
 
 def test_a_study_without_its_weights_is_still_finished(finished, tmp_path):
-    # What `make clean-checkpoints` does.
+    # What `make clean-weights` does.
     hidden = {path: tmp_path / str(i) for i, path in enumerate(finished.rglob("*.safetensors"))}
     snakemake(finished, "--configfile", SMOKE)
     for path, place in hidden.items():
