@@ -12,6 +12,7 @@ import sys
 import psutil
 import pytest
 import yaml
+
 from running import CONFIG, ROOT, write_study
 
 DEATHS = (
