@@ -75,11 +75,11 @@ def hold(folder, training):
     checkpoints = folder / training / "checkpoints"
 
     def newest():
-        names = [path.name[:9] for path in checkpoints.glob("[0-9]*")]
+        names = [path.name for path in checkpoints.glob("*/[0-9]*")]
         return max((int(name) for name in names if name.isdigit()), default=0)
 
     wait_until(newest, f"first checkpoint of {training}", seconds=300, every=0.02)
-    process = int((checkpoints / "lock").read_text())
+    process = int((checkpoints / "lock").read_text().split()[0])
     enough = at_work(process) + BETWEEN_S
     wait_until(lambda: at_work(process) >= enough, "updates after it", seconds=300, every=0.01)
     os.kill(process, signal.SIGSTOP)
