@@ -21,16 +21,22 @@ def result(folder):
 
 def test_both_sides_train_on_the_same_tokens(tmp_path, capsys):
     names = ["lm-small", "classifier-small", "head-only-small"]
+    modes = ("fp32", "bf16")
     line = ["--quick", "--pairs", "1", "--steps", "2", "--output", str(tmp_path)]
-    assert main([*line, "--workload", *names, "--measure", "speed", "memory"]) == 0
+    assert (
+        main([*line, "--mode", *modes, "--workload", *names, "--measure", "speed", "memory"]) == 0
+    )
     values = result(tmp_path)
     for name in names:
-        (ours,), (theirs,) = values["speed"][name]["fp32"], values["speed"][name]["fastai"]
-        assert ours["tokens"] == theirs["tokens"] > 0
-        assert ours["slots"] >= ours["tokens"]
-        assert all(seconds > 0 for side in (ours, theirs) for seconds in side["cpu"].values())
+        (theirs,) = values["speed"][name]["fastai"]
+        for mode in modes:
+            (ours,) = values["speed"][name][mode]
+            assert ours["tokens"] == theirs["tokens"] > 0
+            assert ours["slots"] >= ours["tokens"]
+            assert all(seconds > 0 for side in (ours, theirs) for seconds in side["cpu"].values())
     assert values["memory"].keys() == {"classifier-small", "head-only-small"}
-    assert "|lm-small|fp32|" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert all(f"|lm-small|{mode}|" in text for mode in modes)
 
 
 def test_processes_at_once_count_the_same_updates():
