@@ -32,6 +32,8 @@ from ulmfit.train.loop import Loop, Score, Update
 from ulmfit.train.losses import balanced
 from ulmfit.train.predict import class_logits, class_probabilities, pooled_features
 
+SMALL = 512
+"""Hidden size up to which all freed memory is kept for the next update."""
 Batch = NDArray[np.intp]
 """Places of documents among those that train."""
 
@@ -79,7 +81,10 @@ def train_classifier(
         if kept.finished:
             return
         meter = Meter()
-        with compute(device, recipe.compute_threads, seed, recipe.precision) as where:
+        # Large tensors of documents, chunks of ever another size, would not fit into one another's
+        # place; clearing their pages anew is little work beside products of that size.
+        small = recipe.architecture.hidden <= SMALL
+        with compute(device, recipe.compute_threads, seed, recipe.precision, small) as where:
             model = PoolingClassifier(len(store.vocabulary), len(store.classes), recipe)
             known = None if parent is None else weights.start_from(model, parent, store.vocabulary)
             model.to(where.device)

@@ -18,7 +18,9 @@ from ulmfit.errors import UserError
 from ulmfit.model.lstm import bf16_kernels
 from ulmfit.model.precision import bf16_is_native, matmul
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of glibc's malloc.h
+MMAP_MAX, MMAP_THRESHOLD = 1 << 16, 32 << 20
+"""glibc's own number of blocks apart from the heap, and its largest limit for what may be one."""
 SLOW_BF16 = (
     "precision bf16: this device has no instructions for products of bf16, so they are emulated: "
     "right, but slower than precision fp32"
@@ -49,27 +51,33 @@ def choose(device: str) -> torch.device:
     return torch.device(device)
 
 
-def keep_freed_memory() -> None:
+def keep_freed_memory(largest: bool = True) -> None:
     """Let glibc keep large freed blocks for the next update, for the rest of the process.
 
     By default it gives blocks of some megabytes back at once, and every update has the kernel
-    clear the same pages anew. Other C libraries stay as they are.
+    clear the same pages anew. Those beyond 32 MiB go back unless the ``largest`` shall be kept too:
+    where their sizes differ from one update to the next, few fit into the hole of another. Other C
+    libraries stay as they are.
     """
     if platform.libc_ver()[0] == "glibc":
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD)
+        mallopt(M_MMAP_MAX, 0 if largest else MMAP_MAX)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 @contextmanager
-def compute(device: str, threads: int, seed: int, precision: str = "fp32") -> Iterator[Compute]:
+def compute(
+    device: str, threads: int, seed: int, precision: str = "fp32", keep_largest: bool = True
+) -> Iterator[Compute]:
     """Settings for one stage; those of the process before come back afterwards.
 
     Same recipe, seed, machine and number of threads: same bits. On a GPU deterministic kernels are
     asked for; torch warns where it has none. A line says so where bf16 is asked for and slow.
+    ``keep_largest``: :func:`keep_freed_memory`.
     """
     chosen = choose(device)
-    keep_freed_memory()
+    keep_freed_memory(keep_largest)
     threads_before = torch.get_num_threads()
     gpus = [torch.cuda.current_device()] if chosen.type == "cuda" else []
     with ExitStack() as stack:
