@@ -101,7 +101,11 @@ SHAPES = [(30, 4, 24, 40), (30, 7, 33, 29), (20, 2, 40, 600)]
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(
     ("way", "more"),
-    [pytest.param("_fused", (True,), marks=needs_fused), ("_loop", ()), ("_rounded", (True,))],
+    [
+        pytest.param("_fused", (True,), marks=needs_fused),
+        ("_loop", ()),
+        pytest.param("_rounded", (True,), marks=needs_fused),
+    ],
 )
 def test_bf16_differs_from_fp32_by_its_roundings_alone(way, more, shape):
     values, grads = problem(*shape, dtype=torch.float32)
