@@ -166,7 +166,7 @@ class _TimeLoop(torch.autograd.Function):
         time, batch, _ = inputs.shape
         size = hidden.shape[1]
         x, w_ih, w_hh = inputs.to(low).flatten(0, 1), weight_ih.to(low), weight_hh.to(low)
-        gates = torch.addmm(bias.to(low), x, w_ih.t()).view(time, batch, 4 * size)
+        gates = torch.mm(x, w_ih.t()).view(time, batch, 4 * size)
         outputs = inputs.new_empty(time, batch, size)
         hiddens = x.new_empty(time + 1, batch, size)
         cells = inputs.new_empty(time + 1, batch, size)
@@ -177,7 +177,7 @@ class _TimeLoop(torch.autograd.Function):
         i_and_f = gate[:, : 2 * size]
         squashed = inputs.new_empty(batch, size)
         for t in range(time):
-            gate.copy_(gates[t]).add_(recur(hiddens[t]))
+            gate.copy_(gates[t]).add_(recur(hiddens[t])).add_(bias)
             i_and_f.sigmoid_()
             g.tanh_()
             o.sigmoid_()
