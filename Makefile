@@ -2,6 +2,7 @@
 #                   stopped it
 # make study-full   the same with every experiment, about an hour and a half on two busy cores
 # make test         set up, check style and types, run the tests
+# make test-cluster run studies through a real SLURM on this machine; INSTALL=yes installs its Debian packages
 # PYTHON=python3.12 chooses an interpreter; PIP_ARGS="..." goes to pip (another torch build, a mirror).
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -18,7 +19,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: study study-full test setup clean-weights schema
+.PHONY: study study-full test test-cluster setup clean-weights schema
 
 study: $(VENV)/.base
 	@$(VENV)/bin/python workflow/scripts/study.py $(STUDY) --cores $(CORES) --resources gpu=$(GPUS) $(ARGS)
@@ -33,6 +34,10 @@ test: $(VENV)/.test
 	$(VENV)/bin/lint-imports --no-cache
 	$(VENV)/bin/snakefmt --check Snakefile workflow
 	$(RUN) pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+test-cluster: $(VENV)/.test
+	@$(VENV)/bin/python tests/cluster/one_machine_slurm.py $(if $(INSTALL),install,check)
+	$(RUN) pytest tests/cluster --durations=0 $(ARGS)
 
 setup: $(VENV)/.base
 

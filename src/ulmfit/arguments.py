@@ -24,8 +24,7 @@ def training(parser: argparse.ArgumentParser) -> None:
         type=_every,
         default=os.environ.get("ULMFIT_CHECKPOINT_EVERY", "300s"),
         metavar="300s|20",
-        help="seconds, or updates, between checkpoints; each epoch ends with one in any case; "
-        "default: $ULMFIT_CHECKPOINT_EVERY, or 300s",
+        help="seconds, or updates, between checkpoints; default: $ULMFIT_CHECKPOINT_EVERY, or 300s",
     )
     device(parser)
 

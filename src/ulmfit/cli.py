@@ -27,6 +27,9 @@ def main(line: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"ulmfit {options.stage}: {error}", file=sys.stderr)
         return error.status
+    except KeyboardInterrupt:
+        print(f"ulmfit {options.stage}: stopped by Ctrl-C", file=sys.stderr)
+        return 130
     except (OSError, ImportError, MemoryError) as error:
         line_of_it = explained(error)
         if line_of_it is None:

@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 
 from ulmfit.errors import UserError
-from ulmfit.store import files
+from ulmfit.store import checkpoints, files
 from ulmfit.store.checkpoints import Checkpoints, Every
 from ulmfit.train import classifier, language_model, weights
 from ulmfit.train.optimizer import GroupOptimizer
@@ -22,6 +22,7 @@ from ulmfit.train.optimizer import GroupOptimizer
 PLACES = {
     "update": [(GroupOptimizer, "step")],
     "save": [(Checkpoints, "save")],
+    "load": [(checkpoints, "load_weights")],
     "write": [(files.os, "fsync")],
     "rename": [(files.os, "replace")],
     "validation": [
@@ -45,7 +46,8 @@ def arm(place, passed, what):
             nonlocal calls
             calls += 1
             if calls == passed + 1:
-                os.kill(os.getpid(), signal.Signals[what])
+                for name in what.split(","):
+                    os.kill(os.getpid(), signal.Signals[name])
             return plain(*arguments, **named)
 
         setattr(owner, name, call)

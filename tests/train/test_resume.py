@@ -15,12 +15,14 @@ import pytest
 from planted import classifier_recipe, language_model_recipe
 
 from ulmfit.config.code_versions import CODE_VERSIONS
-from ulmfit.config.recipes import Freezing, Schedule
+from ulmfit.config.recipes import Freezing, Optimizer, Schedule
 from ulmfit.errors import UserError
 from ulmfit.store import checkpoints
-from ulmfit.store.checkpoints import Checkpoints, Every
+from ulmfit.store.checkpoints import Checkpoints, Every, forget
 from ulmfit.store.files import read_json, write_json
 from ulmfit.store.lock import locked
+from ulmfit.train import keeper as keeper_module
+from ulmfit.train import weights as weights_module
 from ulmfit.train.classifier import train_classifier
 from ulmfit.train.language_model import train_language_model
 from ulmfit.train.optimizer import GroupOptimizer
@@ -38,8 +40,21 @@ CASES = {
         rate_by_length=False,
     ),
     "classify": classifier_recipe(epochs=5, early_stopping=True, patience=1),
+    # Rates so high that the best epoch is not the last, and that patience is lost.
+    "classify-patience": classifier_recipe(
+        epochs=12,
+        early_stopping=True,
+        patience=2,
+        freezing=Freezing(plan="none"),
+        optimizer=Optimizer(lr=0.05, layer_decay=1.0, clip=1.0),
+        schedule=Schedule(kind="constant"),
+    ),
     "classify-thaw": classifier_recipe(
-        epochs=6, patience=1, freezing=Freezing(plan="chain-thaw", reload_best=True)
+        epochs=15,
+        patience=1,
+        freezing=Freezing(plan="chain-thaw", epochs=3, reload_best=True),
+        optimizer=Optimizer(lr=0.1, layer_decay=1.0, clip=1.0),
+        schedule=Schedule(kind="constant"),
     ),
     "classify-run": classifier_recipe(
         epochs=5,
@@ -49,7 +64,7 @@ CASES = {
     ),
 }
 DEATHS = 9
-"""Drawn for each of the five cases, beside two in the writing of the results."""
+"""Drawn for each of the six cases, beside two in the writing of the results."""
 
 
 def arguments(case, tokens, folder):
@@ -160,35 +175,120 @@ def test_a_training_killed_anywhere_ends_with_the_same_bits(case, tokens, tmp_pa
     assert card(tmp_path / "whole")["resumed_from"] == []
     left = sorted(path.name for path in (tmp_path / "killed").iterdir())
     assert left == sorted(path.name for path in (tmp_path / "whole").iterdir())
+    assert not list((tmp_path / "killed").glob("checkpoints/**/0*"))
 
 
 @pytest.mark.parametrize("case", ["finetune", "classify"])
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGINT"])
 def test_a_signal_saves_first_and_says_so_with_its_status(case, name, tokens, tmp_path):
     undisturbed(case, tokens, tmp_path / "whole")
-    deaths = [("update", 5, name, "300s"), ("validation", 2, name, "300s")]
+    deaths = [
+        (place, passed, name, "300s")
+        for place, passed in (("update", 5), ("validation", 2), ("outputs", 0), ("weights", 0))
+    ]
     statuses, said = killed(case, tokens, tmp_path / "killed", deaths)
     number = signal.Signals[name].value
-    assert statuses == [128 + number, 128 + number, 0], said
+    assert statuses == [128 + number] * 4 + [0], said
     assert f"stopped by {name}: saved at update 6; the same command goes on from there" in said
     assert facts(tmp_path / "killed") == facts(tmp_path / "whole")
-    first, second = card(tmp_path / "killed")["resumed_from"]
+    first, second, *others = card(tmp_path / "killed")["resumed_from"]
     assert (first, second["epoch"] > 1) == ({"epoch": 1, "update": 6}, True)
+    # Where all updates were made, the last ones are saved, and none is made again.
+    last = card(tmp_path / "killed")["updates"]
+    assert {entry["update"] for entry in others} == {last}
+
+
+def test_the_best_epoch_and_patience_outlive_a_death_after_it(tokens, tmp_path):
+    """Killed in each epoch, the last validation of the best one behind it."""
+    case = "classify-patience"
+    undisturbed(case, tokens, tmp_path / "whole")
+    best, epochs = (card(tmp_path / "whole")[key] for key in ("weights_epoch", "epochs"))
+    assert best < epochs < 12
+    updates = card(tmp_path / "whole")["updates"] // epochs
+    deaths = [("update", updates, "SIGTERM", "300s") for _ in range(epochs - 1)]
+    statuses, said = killed(case, tokens, tmp_path / "killed", deaths)
+    assert statuses == [143] * (epochs - 1) + [0], said
+    assert facts(tmp_path / "killed") == facts(tmp_path / "whole")
+    made = [entry["epoch"] for entry in card(tmp_path / "killed")["resumed_from"]]
+    assert made == list(range(2, epochs + 1))
+
+
+class Clock:
+    """What the keeper takes for the time; each update takes ``step`` seconds."""
+
+    def __init__(self, monkeypatch, step):
+        self.now, self.saves = 0.0, []
+        monkeypatch.setattr(keeper_module.time, "monotonic", lambda: self.now)
+        plain_step, plain_save = GroupOptimizer.step, Checkpoints.save
+
+        def update(optimizer, *share):
+            self.now += step
+            return plain_step(optimizer, *share)
+
+        def save(store, updates, *captured):
+            self.saves.append(updates)
+            self.now += self.took
+            return plain_save(store, updates, *captured)
+
+        monkeypatch.setattr(GroupOptimizer, "step", update)
+        monkeypatch.setattr(Checkpoints, "save", save)
+
+    took = 0.0
+
+
+def test_by_default_a_training_is_saved_every_five_minutes(tokens, tmp_path, monkeypatch):
+    """13 updates an epoch, a minute each; the last one of an epoch is saved in any case."""
+    clock = Clock(monkeypatch, step=60)
+    undisturbed("classify", tokens, tmp_path / "run")
+    assert clock.saves[:6] == [5, 10, 13, 18, 23, 26]
+
+
+@pytest.mark.parametrize(
+    ("step", "took", "saved"),
+    [
+        (0.5, 0.0, [26, 39, 52, 65]),  # none in the first ten seconds, 50 x 0.2 s
+        (0.5, 0.3, [26, 65]),  # then none within 50 times what the last one took
+        (20.0, 4.0, [13, 26, 39, 52, 65]),
+    ],
+)
+def test_saving_at_the_ends_of_epochs_takes_two_per_cent_of_the_time_at_most(
+    step, took, saved, tokens, tmp_path, monkeypatch
+):
+    clock = Clock(monkeypatch, step)
+    clock.took = took
+    named = arguments("classify-run", tokens, tmp_path / "run")
+    run(named | {"every": Every(seconds=math.inf)})
+    assert clock.saves == saved
 
 
 def test_a_signal_before_the_first_update_leaves_nothing(tokens, tmp_path):
     deaths = [("validation", 0, "SIGTERM", "300s")]
-    statuses, said = killed("pretrain", tokens, tmp_path / "killed", deaths)
-    assert statuses == [143, 0]
-    assert "stopped by SIGTERM: no update was made since the start" in said
-    assert card(tmp_path / "killed")["resumed_from"] == []
+    statuses, said = killed("pretrain", tokens, tmp_path / "run", deaths, finish=False)
+    assert statuses == [143]
+    assert "stopped by SIGTERM: nothing new to save" in said
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("place", ["validation", "load", "outputs"])
+def test_a_second_signal_does_no_harm(place, tokens, tmp_path):
+    """Also not in the save that the first one asked for, nor while a checkpoint is read."""
+    undisturbed("classify", tokens, tmp_path / "whole")
+    deaths = [
+        ("update", 5, "SIGTERM", "300s"),
+        (place, place == "validation", "SIGTERM,SIGTERM", "300s"),
+    ]
+    statuses, said = killed("classify", tokens, tmp_path / "killed", deaths)
+    assert statuses == [143, 143, 0], said
+    assert "set aside" not in said
+    assert card(tmp_path / "killed")["resumed_from"]
+    assert facts(tmp_path / "killed") == facts(tmp_path / "whole")
 
 
 def stopped(case, tokens, folder):
     """Checkpoints of a training killed after its eighth update, newest first."""
     statuses, said = killed(case, tokens, folder, [("update", 8, "SIGTERM", "2")], finish=False)
     assert statuses == [143], said
-    found = sorted((folder / "checkpoints").glob("0*"), reverse=True)
+    found = sorted(folder.glob("checkpoints/*/0*"), reverse=True)
     assert [path.name for path in found] == ["000000009", "000000008"]
     return found
 
@@ -212,7 +312,9 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(
     newest, _ = stopped("classify", tokens, tmp_path / "killed")
     harm(newest / file)
     undisturbed("classify", tokens, tmp_path / "killed")
-    assert f"checkpoint {newest} set aside" in capsys.readouterr().err
+    # One that has no card was not whole when its process died, and is nobody's loss.
+    unfinished = file == "card.json" and harm is Path.unlink
+    assert (f"{newest} set aside" in capsys.readouterr().err) != unfinished
     assert card(tmp_path / "killed")["resumed_from"] == [{"epoch": 1, "update": 8}]
     assert facts(tmp_path / "killed") == facts(tmp_path / "whole")
 
@@ -245,21 +347,88 @@ def test_a_foreign_checkpoint_is_not_gone_on_from(change, tokens, tmp_path, caps
     assert card(tmp_path / "killed")["resumed_from"] == []
 
 
-def test_a_second_process_waits_and_takes_over_the_finished_result(tokens, tmp_path):
+def test_checkpoints_outlive_the_failure_of_another_job_and_are_used_when_theirs_is_back(
+    tokens, tmp_path
+):
+    undisturbed("finetune", tokens, tmp_path / "whole")
+    stopped("finetune", tokens, tmp_path / "killed")
+    named = arguments("finetune", tokens, tmp_path / "killed")
+    with pytest.raises(UserError, match="loss became"):
+        run(named | {"recipe_json": language_model_recipe(optimizer=Optimizer(lr=1e37, clip=0.0))})
+    undisturbed("finetune", tokens, tmp_path / "killed")
+    assert card(tmp_path / "killed")["resumed_from"] == [{"epoch": 1, "update": 9}]
+    assert facts(tmp_path / "killed") == facts(tmp_path / "whole")
+
+
+def test_a_second_process_waits_for_the_first(tokens, tmp_path):
     folder = tmp_path / "run"
-    folder.mkdir()
     with locked(folder / "checkpoints/lock"):
         second = start("classify", tokens, folder)
-        assert "waiting for its end" in second.stderr.readline()
-        undisturbed_elsewhere = tmp_path / "first"
-        undisturbed("classify", tokens, undisturbed_elsewhere)
-        for path in undisturbed_elsewhere.iterdir():
-            path.rename(folder / path.name)
-        before = (folder / "card.json").stat().st_mtime_ns
+        assert f"process {os.getpid()} is at work here already" in second.stderr.readline()
+        assert second.poll() is None
     said = second.stderr.read()
-    assert second.wait() == 0
-    assert "made by the process that was waited for" in said
-    assert (folder / "card.json").stat().st_mtime_ns == before
+    assert second.wait() == 0, said
+    assert (folder / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("case", ["finetune", "classify"])
+def test_what_a_process_made_whose_workflow_died_is_fetched_and_not_made_again(
+    case, tokens, tmp_path, capsys
+):
+    """Snakemake deletes outputs of a job whose end it did not see, and starts the job again."""
+    undisturbed(case, tokens, tmp_path / "run")
+    made = {path.name: path.read_bytes() for path in (tmp_path / "run").glob("*.*")}
+    assert {"model.safetensors", "card.json", "vocabulary.txt", "history.csv"} <= made.keys()
+    for name in made:
+        (tmp_path / "run" / name).unlink()
+    capsys.readouterr()
+    undisturbed(case, tokens, tmp_path / "run")
+    assert "made before, by a process that outlived its workflow" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").glob("*.*")} == made
+
+
+def test_what_is_fetched_is_whole_and_of_the_same_job(tokens, tmp_path, capsys):
+    undisturbed("classify", tokens, tmp_path / "run")
+    (kept,) = (tmp_path / "run").glob("checkpoints/finished/*")
+    weights = (kept / "model.safetensors").read_bytes()
+    (kept / "model.safetensors").unlink()
+    (kept / "model.safetensors").write_bytes(weights[:-1] + b"x")
+    undisturbed("classify", tokens, tmp_path / "run")
+    assert f"{kept} set aside" in capsys.readouterr().err
+    assert (tmp_path / "run/model.safetensors").read_bytes() == weights
+    run(arguments("classify", tokens, tmp_path / "run") | {"seed": 4})
+    assert "outlived" not in capsys.readouterr().err
+    assert (tmp_path / "run/model.safetensors").read_bytes() != weights
+
+
+def test_an_output_that_was_deleted_meanwhile_costs_no_training(tokens, tmp_path, monkeypatch):
+    """Another Snakemake began the job again while this one wrote its last output."""
+    plain = weights_module.save
+
+    def save(path, *arguments):
+        plain(path, *arguments)
+        path.with_name("history.csv").unlink()
+
+    monkeypatch.setattr(weights_module, "save", save)
+    undisturbed("classify", tokens, tmp_path / "run")
+    monkeypatch.setattr(weights_module, "save", plain)
+    undisturbed("classify", tokens, tmp_path / "run")
+    undisturbed("classify", tokens, tmp_path / "whole")
+    (entry,) = card(tmp_path / "run")["resumed_from"]
+    assert entry["update"] == card(tmp_path / "run")["updates"]
+    assert facts(tmp_path / "run") == facts(tmp_path / "whole")
+
+
+def test_a_study_that_ended_well_keeps_nothing_but_what_still_trains(tokens, tmp_path):
+    results = tmp_path / "results"
+    undisturbed("classify", tokens, results / "a")
+    stopped("finetune", tokens, results / "b")
+    undisturbed("classify", tokens, results / "c")
+    with locked(results / "c/checkpoints/lock"):
+        forget(results)
+    assert not (results / "a/checkpoints").exists()
+    assert list(results.glob("b/checkpoints/*/0*"))
+    assert (results / "c/checkpoints/finished").exists()
 
 
 def test_a_second_process_goes_on_where_the_first_was_killed(tokens, tmp_path):
@@ -308,7 +477,7 @@ def test_a_loss_that_is_no_number_stops_at_once_and_keeps_the_last_good_checkpoi
         UserError, match=r"the loss became nan in stage .+, update 8, learning rate"
     ):
         run(named)
-    kept = sorted((tmp_path / "run/checkpoints").glob("0*"))
+    kept = sorted((tmp_path / "run").glob("checkpoints/*/0*"))
     assert [path.name for path in kept] == ["000000005", "000000006"]
     assert not (tmp_path / "run/model.safetensors").exists()
 
@@ -324,7 +493,7 @@ def test_two_checkpoints_are_kept(tokens, tmp_path, monkeypatch):
     monkeypatch.setattr(Checkpoints, "save", save)
     run(arguments("classify", tokens, tmp_path / "run") | {"every": Every.parse("2")})
     assert seen == {1, 2}
-    assert not (tmp_path / "run/checkpoints").exists()
+    assert not list((tmp_path / "run").glob("checkpoints/*/0*"))
 
 
 @pytest.mark.parametrize("text", ["0s", "-3", "often", "", "5m"])

@@ -1,6 +1,7 @@
 """A study without any language model runs to its report."""
 
 import yaml
+
 from running import CONFIG, snakemake, write_study
 
 

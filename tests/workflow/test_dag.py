@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 import yaml
+
 from running import CONFIG, job_counts, snakemake, write_study
 
 BUILT_IN = CONFIG / "config.yaml"

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 import yaml
-from running import ROOT, job_counts, snakemake
 
+from running import ROOT, job_counts, snakemake
 from ulmfit.store.files import read_json
 
 EXAMPLES = [

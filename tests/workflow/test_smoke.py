@@ -8,6 +8,7 @@ import zipfile
 
 import pytest
 import yaml
+
 from running import CONFIG, job_counts, snakemake, write_study
 
 SMOKE = CONFIG / "studies/smoke.yaml"

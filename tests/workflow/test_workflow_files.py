@@ -13,6 +13,8 @@ RULES = "\n".join(path.read_text() for path in (ROOT / "workflow").rglob("*.smk"
 RULE_NAMES = set(re.findall(r"^rule (\w+):", RULES, re.M)) | set(
     re.findall(r"^use rule \w+ as (\w+) with:", RULES, re.M)
 )
+PROFILES = sorted((ROOT / "profiles").rglob("config.yaml"))
+CLUSTERS = [path for path in PROFILES if path.parent.name != "default"]
 CONSTRAINTS = dict(
     line.strip().lower().split("==")
     for line in (ROOT / "envs/constraints.txt").read_text().splitlines()
@@ -21,19 +23,27 @@ CONSTRAINTS = dict(
 CONDA_NAMES = {"pytorch": "torch"}
 
 
-def test_the_slurm_profile_places_every_rule_that_wants_a_gpu():
-    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+@pytest.mark.parametrize("path", CLUSTERS, ids=lambda path: path.parent.name)
+def test_a_cluster_s_profile_places_every_rule_that_wants_a_gpu(path):
+    profile = yaml.safe_load(path.read_text())
     bodies = re.split(r"^(?=rule \w+:)", RULES, flags=re.M)
     wanting = {body.split(":")[0].removeprefix("rule ") for body in bodies if "gpu=gpus" in body}
     assert wanting == {"pretrain", "finetune", "classify", "predict_test"}
     assert wanting <= profile["set-resources"].keys()
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "profiles").glob("*/config.yaml")), ids=str)
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.parent.name)
 def test_every_rule_that_a_profile_names_exists(path):
     profile = yaml.safe_load(path.read_text())
     named = set(profile.get("set-resources", {})) | set(profile.get("set-threads", {}))
     assert named <= RULE_NAMES
+
+
+@pytest.mark.parametrize("rule", ["pretrain", "finetune", "classify"])
+def test_no_shell_stands_between_a_training_and_its_scheduler(rule):
+    # A shell dies of the signal that makes training save, and then the rest of the job is killed.
+    body = re.search(rf"^rule {rule}:\n((?:    .*\n|\n)+)", RULES, re.M).group(1)
+    assert '    shell:\n        "exec python -m ' in body
 
 
 def pins(path):

@@ -1,3 +1,4 @@
+# Exec'ed for the reason given in language_model.smk.
 rule classify:
     input:
         unpack(dataset_tokens),
@@ -27,7 +28,7 @@ rule classify:
     message:
         "Train the classifier {wildcards.classify} on {wildcards.n_labelled} labels of {wildcards.dataset} (LM {wildcards.pretrain}/{wildcards.finetune}, {wildcards.tokenizer}, {wildcards.direction})"
     shell:
-        "python -m ulmfit.gpus --count {resources.gpu} --"
+        "exec python -m ulmfit.gpus --count {resources.gpu} --"
         " python -m ulmfit classify --recipe {params.recipe:q} --tokens {input.tokens}"
         " --initial {input.initial} --direction {wildcards.direction} --n-labelled {wildcards.n_labelled}"
         " --seed {wildcards.classify_seed} --output {output.weights} --history {output.history}"

@@ -24,6 +24,7 @@ from ulmfit.config.files import digests, places, published_forms
 from ulmfit.config.manifest import language_models
 from ulmfit.config.recipes import compute_threads
 from ulmfit.errors import UserError
+from ulmfit.store.checkpoints import forget
 from ulmfit.store.files import canonical_json, folder_state
 from ulmfit.studies import check_published_files, load_plan, plan_values
 from ulmfit.gpus.devices import gpus_to_request

@@ -1,3 +1,5 @@
+# Training is exec'ed: at a time limit each process of a job is told to end, the shell as well, and when
+# that ends before the training has saved, the rest of the job is killed.
 rule pretrain:
     input:
         unpack(corpus_tokens),
@@ -24,7 +26,7 @@ rule pretrain:
     message:
         "Pretrain on {wildcards.corpus}: {wildcards.tokenizer}, {wildcards.direction}, recipe {wildcards.pretrain}"
     shell:
-        "python -m ulmfit.gpus --count {resources.gpu} --"
+        "exec python -m ulmfit.gpus --count {resources.gpu} --"
         " python -m ulmfit pretrain --recipe {params.recipe:q} --tokens {input.tokens}"
         " --direction {wildcards.direction} --seed {wildcards.pretrain_seed}"
         " --output {output.weights} --history {output.history} > {log} 2>&1"
@@ -59,7 +61,7 @@ rule finetune:
     message:
         "Fine-tune the language model on {wildcards.dataset}: {wildcards.tokenizer}, {wildcards.direction}, recipe {wildcards.finetune}"
     shell:
-        "python -m ulmfit.gpus --count {resources.gpu} --"
+        "exec python -m ulmfit.gpus --count {resources.gpu} --"
         " python -m ulmfit finetune --recipe {params.recipe:q} --tokens {input.tokens}"
         " --initial {input.initial} --direction {wildcards.direction} --n-text {params.n_text}"
         " --seed {wildcards.finetune_seed} --output {output.weights} --history {output.history}"

@@ -22,8 +22,8 @@ import yaml
 from snakemake.cli import get_argument_parser
 
 from ulmfit.errors import UserError, explained
-from ulmfit.store.claim import STATE, owner, remove_left_over, take, this_process, write
-from ulmfit.store.lock import UNSUPPORTED
+from ulmfit.store.claim import STATE, remove_left_over
+from ulmfit.store.lock import NotFree, locked
 
 LOCK = STATE / "ulmfit.lock"
 MADE = ("results", "resources")
@@ -63,25 +63,15 @@ def held(path: Path) -> Iterator[None]:
     Programs that are started meanwhile do not inherit it, so a job that outlives Snakemake does not
     keep the next run out; jobs have locks of their own.
     """
-    path.parent.mkdir(exist_ok=True)
     try:
-        file = take(path)
-    except BlockingIOError:
+        with locked(path, wait=False):
+            yield
+    except NotFree:
+        process, _, host = path.read_text(encoding="utf-8").strip().partition(" ")
         raise UserError(
-            f"another `make study` ({owner(path)}) runs in this folder: "
+            f"another `make study` (process {process} on {host}) runs in this folder: "
             "wait for its end, or stop it, and run again"
         ) from None
-    except OSError as error:
-        if error.errno not in UNSUPPORTED:
-            raise
-        say(f"{path}: this file system has no locks; see that no other `make study` runs here")
-        yield
-        return
-    try:
-        write(file, this_process())
-        yield
-    finally:
-        os.close(file)
 
 
 def bring_back(folders: Sequence[str]) -> None:

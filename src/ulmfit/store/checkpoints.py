@@ -1,37 +1,50 @@
-"""States of a training in a folder that no rule manages: the newest two, each whole or not there.
+"""What keeps a training that is not finished, or not yet fetched, in a folder that no rule manages.
 
 A checkpoint is a folder named by the updates made: tensors as weights are stored, and a card with
 their digest, written last. What is no tensor travels as JSON among the tensors, so that the digest
-covers it too. Loading never runs code.
+covers it too. Loading never runs code. Checkpoints lie in a folder named by their job, so that no
+other job goes on from them, and they are there again when that job is.
+
+Results of a finished training are linked beside them, because Snakemake deletes outputs of a job
+whose end it did not see; :func:`forget` deletes them once it saw them all.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import shutil
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ulmfit.errors import UserError
-from ulmfit.store.weights import load_weights, save_weights
+from ulmfit.store.files import atomic
+from ulmfit.store.lock import NotFree, locked
+from ulmfit.store.weights import card_path, load_weights, save_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-KEPT = 2
 FORMAT = 1
+"""Raised when an older checkpoint cannot be gone on from."""
+KEPT = 2
 FACTS = "facts"
 FILE = "model.safetensors"
+FOLDER = "checkpoints"
+LOCK = "lock"
+FINISHED = "finished"
 SET_ASIDE = ".set-aside"
 
 
 @dataclass(frozen=True)
 class Every:
-    """How often a training saves its state, beside the end of each epoch."""
+    """How often a training saves its state."""
 
     seconds: float = 300.0
     updates: int = 0
@@ -53,14 +66,14 @@ DEFAULT = Every()
 
 
 class Checkpoints:
-    """Checkpoints of one job, which ``identity`` stands for: same identity, same bits.
+    """Checkpoints of one ``job``, a digest of everything that decides its result.
 
-    ``identity`` names everything that decides the result; a checkpoint of another is foreign.
+    ``folder`` is that of the training, which other jobs may have used before.
     """
 
-    def __init__(self, folder: Path, identity: str) -> None:
-        self.folder = folder
-        self._identity = f"{FORMAT}-{identity}"
+    def __init__(self, folder: Path, job: str) -> None:
+        self.folder = folder / job
+        self._finished = folder / FINISHED / job
 
     def save(self, updates: int, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Write a checkpoint, then delete all but the newest; UserError if it cannot be written."""
@@ -69,11 +82,7 @@ class Checkpoints:
         text = torch.frombuffer(bytearray(json.dumps(facts).encode()), dtype=torch.uint8)
         folder = self.folder / f"{updates:09}"
         try:
-            save_weights(
-                folder / FILE,
-                {**tensors, FACTS: text},
-                {"identity": self._identity},
-            )
+            save_weights(folder / FILE, {**tensors, FACTS: text}, {})
         except UserError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -83,33 +92,71 @@ class Checkpoints:
     def newest(self) -> tuple[int, dict[str, Tensor], dict[str, Any]] | None:
         """Updates made, tensors on the CPU and facts of the newest one; None if there is none.
 
-        A damaged or foreign checkpoint is passed over, renamed, and said in a line.
+        Damaged ones are passed over, renamed, and said in a line; and that there are others' too.
         """
+        for other in sorted(self.folder.parent.glob("*/[0-9]*")):
+            if other.parent != self.folder and not other.name.endswith(SET_ASIDE):
+                _say(other, "it belongs to another recipe, text, seed or version; left where it is")
         for folder in self._numbered():
+            if not card_path(folder / FILE).exists():
+                shutil.rmtree(folder, ignore_errors=True)  # killed before it was whole
+                continue
             try:
-                tensors, card = load_weights(folder / FILE)
-                if card.get("identity") != self._identity:
-                    raise UserError("it belongs to another recipe, text, seed or version")
+                tensors, _ = load_weights(folder / FILE)
                 facts = json.loads(tensors.pop(FACTS).numpy().tobytes())
             except (UserError, KeyError, ValueError) as error:
-                self._set_aside(folder, str(error))
+                aside = folder.with_name(folder.name + SET_ASIDE)
+                shutil.rmtree(aside, ignore_errors=True)
+                folder.rename(aside)
+                _say(folder, str(error))
             else:
                 return int(folder.name), tensors, facts
         return None
 
-    def _set_aside(self, folder: Path, why: str) -> None:
-        """Rename a checkpoint that cannot be used."""
-        aside = folder.with_name(folder.name + SET_ASIDE)
-        shutil.rmtree(aside, ignore_errors=True)
-        folder.rename(aside)
-        print(f"checkpoint {folder} set aside: {why}", file=sys.stderr, flush=True)
+    def finish(self, outputs: Sequence[Path]) -> bool:
+        """Keep links to the results, and no checkpoint; False if one of ``outputs`` is missing.
 
-    def __len__(self) -> int:
-        return len(self._numbered())
+        It is if another Snakemake began the job again meanwhile, and deleted what was there.
+        """
+        shutil.rmtree(self._finished.parent, ignore_errors=True)
+        self._finished.mkdir(parents=True)
+        try:
+            for path in outputs:
+                _link(path, self._finished / path.name)
+        except FileNotFoundError:
+            shutil.rmtree(self._finished, ignore_errors=True)
+            return False
+        for folder in self.folder.parent.iterdir():
+            if folder.name not in (FINISHED, LOCK):
+                shutil.rmtree(folder, ignore_errors=True)
+        return True
 
-    def delete(self) -> None:
-        """Delete all of them, and what was set aside."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def fetch(self, outputs: Sequence[Path]) -> bool:
+        """Put the results of this job, if it finished before, in their places again."""
+        if not self._finished.is_dir():
+            return False
+        try:
+            load_weights(self._finished / outputs[0].name)
+            for path in outputs:
+                with atomic(path) as temporary:
+                    _link(self._finished / path.name, temporary)
+                    # Newer than the inputs of the job that asks for them now.
+                    os.utime(temporary)
+        except (UserError, FileNotFoundError) as error:
+            _say(self._finished, str(error))
+            shutil.rmtree(self._finished, ignore_errors=True)
+            return False
+        return True
+
+    def tidy(self) -> None:
+        """Delete folders that hold nothing."""
+        for folder in (self.folder, self._finished.parent):
+            with suppress(OSError):
+                folder.rmdir()
+        if not any(path.is_dir() for path in self.folder.parent.iterdir()):
+            shutil.rmtree(self.folder.parent, ignore_errors=True)
+            with suppress(OSError):
+                self.folder.parent.parent.rmdir()
 
     def _numbered(self) -> list[Path]:
         """Folders of checkpoints, newest first."""
@@ -117,3 +164,27 @@ class Checkpoints:
             return []
         found = [path for path in self.folder.iterdir() if path.name.isdecimal()]
         return sorted(found, key=lambda path: int(path.name), reverse=True)
+
+
+def forget(results: Path) -> None:
+    """Delete what finished trainings below ``results`` keep, once nobody will ask for it again."""
+    for finished in results.rglob(f"{FOLDER}/{FINISHED}"):
+        folder = finished.parent
+        with suppress(NotFree), locked(folder / LOCK, wait=False):
+            shutil.rmtree(finished, ignore_errors=True)
+            if not any(path.is_dir() for path in folder.iterdir()):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _link(path: Path, link: Path) -> None:
+    """A second name of a file, or a copy where the file system has no such thing."""
+    try:
+        os.link(path, link)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copy2(path, link)
+
+
+def _say(folder: Path, why: str) -> None:
+    print(f"{folder} set aside: {why}", file=sys.stderr, flush=True)

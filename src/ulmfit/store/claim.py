@@ -28,7 +28,60 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 _claimed: list[int] = []
 
 
-def take(path: Path) -> int:
+def claim(folder: Path) -> None:
+    """Claim the lock files in ``folder`` for this process until it ends, if no other has any there.
+
+    Snakemakes that make different files may run side by side. One that starts beside others claims
+    nothing, nor does one that cannot write or lock here: what it leaves is nobody's.
+    """
+    with contextlib.suppress(OSError):
+        locks = _locks(folder)
+        if not locks or not locks.keys() <= ALONE:
+            return
+        file = _take(folder / CLAIM)
+        _claimed.append(file)
+        os.ftruncate(file, 0)
+        os.pwrite(file, json.dumps({**_this_process(), "locks": locks}).encode(), 0)
+
+
+def remove_left_over(folder: Path) -> bool:
+    """Remove the lock files of a Snakemake that is dead; whether there were any.
+
+    Raises UserError if it lives or may live: if it runs on another host, or nobody claimed them.
+    A lock of the kernel counts for this kernel, and for an earlier boot of a host of this name:
+    hosts that share files have different names.
+    """
+    if not (locks := _locks(folder)):
+        return False
+    try:
+        file = _take(folder / CLAIM)
+    except BlockingIOError:
+        by = _read(folder / CLAIM)
+        raise UserError(
+            f"a Snakemake (process {by.get('process', 'unknown')} on {by.get('host', 'unknown')}) "
+            "runs in this folder: wait for its end, or stop it, and run again"
+        ) from None
+    except OSError:
+        raise UserError(_unclaimed()) from None
+    try:
+        claimed = _read(folder / CLAIM)
+        if not locks.items() <= claimed.get("locks", {}).items():
+            raise UserError(_unclaimed())
+        here = _this_process()
+        same_kernel = here["boot"] and claimed["boot"] == here["boot"]
+        if not same_kernel and claimed["host"] != here["host"]:
+            raise UserError(
+                f"a Snakemake on {claimed['host']} locked this folder, which cannot be asked from "
+                "here: run there; or see that it has ended, `snakemake --unlock`, and run again"
+            )
+        for name in locks:
+            (folder / LOCKS / name).unlink(missing_ok=True)
+    finally:
+        os.close(file)
+    return True
+
+
+def _take(path: Path) -> int:
     """Lock a file that is made if need be; the descriptor, which no started program inherits.
 
     Raises BlockingIOError if another process has it, OSError of ``lock.UNSUPPORTED`` where the file
@@ -43,76 +96,14 @@ def take(path: Path) -> int:
     return file
 
 
-def claim(folder: Path) -> None:
-    """Claim the lock files in ``folder`` for this process until it ends, if no other has any there.
-
-    Snakemakes that make different files may run side by side. One that starts beside others claims
-    nothing, nor does one that cannot write or lock here: what it leaves is nobody's.
-    """
-    with contextlib.suppress(OSError):
-        locks = _locks(folder)
-        if not locks or not locks.keys() <= ALONE:
-            return
-        _claimed.append(take(folder / CLAIM))
-        write(_claimed[-1], {**this_process(), "locks": locks})
-
-
-def remove_left_over(folder: Path) -> bool:
-    """Remove the lock files of a Snakemake that is dead; whether there were any.
-
-    Raises UserError if it lives or may live: if it runs on another host, or nobody claimed them.
-    A lock of the kernel counts for this kernel, and for an earlier boot of a host of this name:
-    hosts that share files have different names.
-    """
-    if not (locks := _locks(folder)):
-        return False
-    try:
-        file = take(folder / CLAIM)
-    except BlockingIOError:
-        raise UserError(
-            f"a Snakemake ({owner(folder / CLAIM)}) runs in this folder: "
-            "wait for its end, or stop it, and run again"
-        ) from None
-    except OSError:
-        raise UserError(_unclaimed()) from None
-    try:
-        claimed = read(folder / CLAIM)
-        if not locks.items() <= claimed.get("locks", {}).items():
-            raise UserError(_unclaimed())
-        here = this_process()
-        same_kernel = here["boot"] and claimed["boot"] == here["boot"]
-        if not same_kernel and claimed["host"] != here["host"]:
-            raise UserError(
-                f"a Snakemake on {claimed['host']} locked this folder, which cannot be asked from "
-                "here: run there; or see that it has ended, `snakemake --unlock`, and run again"
-            )
-        for name in locks:
-            (folder / LOCKS / name).unlink(missing_ok=True)
-    finally:
-        os.close(file)
-    return True
-
-
-def this_process() -> dict[str, Any]:
+def _this_process() -> dict[str, Any]:
     """Process id and host of this process, and the boot of its kernel ("" where it has no id)."""
     boot = BOOT.read_text().strip() if BOOT.exists() else ""
     return {"process": os.getpid(), "host": platform.node(), "boot": boot}
 
 
-def owner(path: Path) -> str:
-    """Who wrote a locked file, for a message."""
-    said = read(path)
-    return f"process {said.get('process', 'unknown')} on {said.get('host', 'unknown')}"
-
-
-def write(file: int, said: dict[str, Any]) -> None:
-    """Write what a locked file says."""
-    os.ftruncate(file, 0)
-    os.pwrite(file, f"{json.dumps(said)}\n".encode(), 0)
-
-
-def read(path: Path) -> dict[str, Any]:
-    """What a locked file says; nothing if its writer died before it was whole."""
+def _read(path: Path) -> dict[str, Any]:
+    """What a claim says; nothing if its writer died before it was whole."""
     try:
         said = json.loads(path.read_bytes())
     except (OSError, ValueError):

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,18 +17,17 @@ from torch import Tensor
 
 from ulmfit.config.code_versions import CODE_VERSIONS
 from ulmfit.errors import UserError
-from ulmfit.store.checkpoints import Checkpoints, Every
+from ulmfit.store.checkpoints import FOLDER, FORMAT, LOCK, Checkpoints, Every
 from ulmfit.store.files import TEMPORARY, digest, read_json
 from ulmfit.store.lock import locked
 from ulmfit.store.weights import card_path
 from ulmfit.train.device import choose
-
-FOLDER = "checkpoints"
-"""Beside the weights. No rule names it, so Snakemake, which deletes a failed job's outputs, leaves
-it alone."""
+from ulmfit.train.weights import VOCABULARY
 
 SHARE = 0.02
 """Of the time of a training, at most, that goes into saving it at the ends of epochs."""
+FIRST_TOOK = 0.2
+"""Seconds that a checkpoint is taken to need until one was made."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 """What schedulers send before they kill, and Ctrl-C."""
@@ -37,7 +36,15 @@ Captured = tuple[dict[str, Tensor], dict[str, Any]]
 """Tensors by name, and plain values, of a training between two updates."""
 
 
-class Interrupted(UserError):
+class Interrupted(BaseException):
+    """A signal asked the training to stop. No error: nothing on the way may take it for one."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class Stopped(UserError):
     """The training was asked to stop, and stopped where it can go on."""
 
     def __init__(self, number: int, why: str) -> None:
@@ -46,104 +53,112 @@ class Interrupted(UserError):
 
 
 class Keeper:
-    """Checkpoints of one training, and the signals that ask for one."""
+    """Checkpoints of one training, and the signals that ask for one.
 
-    def __init__(self, folder: Path, job: str, every: Every, finished: bool) -> None:
+    A signal raises :class:`Interrupted` at once where the training is at rest, that is before the
+    first update, in validation and after the last update; elsewhere it waits for the end of the
+    update.
+    """
+
+    def __init__(self, store: Checkpoints, job: str, every: Every) -> None:
         self.job = job
-        self.finished = finished
-        self._store = Checkpoints(folder, job)
+        self.finished = False
+        self._store = store
         self._every = every
         self._asked: int | None = None
-        self._deferred = False
-        self._validating: tuple[int, Callable[[], Captured]] | None = None
+        self._at_once = True
+        self._rest: tuple[int, Captured] | None = None
         self._saved_at = time.monotonic()
-        self._took = 0.2  # seconds for a checkpoint, until one was made
-        self._saved = -1
+        self._took = FIRST_TOOK
+        self._saved: int | None = None
 
     def newest(self) -> Captured | None:
         """What to go on from, if there is a checkpoint."""
+        self._at_once = False  # a signal is no damage of what is read
         found = self._store.newest()
+        self._at_once = True
+        self._obey()
         if found is None:
             return None
         self._saved, tensors, facts = found
         return tensors, facts
 
-    @contextmanager
-    def training(self) -> Iterator[None]:
-        """In the block a signal waits for :meth:`after_update` or :meth:`validation`."""
-        self._deferred = True
-        yield
-        self._deferred = False
-        self._obey()
+    def begin_updates(self) -> None:
+        """From here on signals wait."""
+        self._at_once = False
 
     def after_update(self, updates: int, capture: Callable[[], Captured]) -> None:
         """Save if it is time, or if a signal came, which then ends the training (Interrupted)."""
         due = self._every.updates and updates % self._every.updates == 0
         if due or self._asked or self._since() >= self._every.seconds:
-            self._save(updates, capture)
+            self._save(updates, capture())
         self._obey()
 
     @contextmanager
-    def validation(self, updates: int, capture: Callable[[], Captured]) -> Iterator[None]:
+    def rest(self, updates: int, capture: Callable[[], Captured]) -> Iterator[None]:
         """Save at the end of an epoch, unless that would take more than :data:`SHARE` of the time.
 
-        The block, in which nothing changes that is captured, may be left by a signal at once.
+        In the block nothing changes that is captured: a signal leaves it at once, and
+        :meth:`save_rest` saves what it found.
         """
+        captured = capture()
         if self._every.updates or self._since() >= self._took / SHARE:
-            self._save(updates, capture)
-        self._validating = updates, capture
-        if self._asked:
-            self.hear(self._asked, None)
+            self._save(updates, captured)
+        self.begin_rest(updates, captured)
         yield
-        self._validating = None
+        self._at_once = False
+        self._rest = None
 
-    def done(self) -> None:
-        """Delete the checkpoints of a training whose results are written."""
-        self._store.delete()
+    def begin_rest(self, updates: int, captured: Captured) -> None:
+        """From here on what was captured does not change; signals are obeyed at once."""
+        self._rest = updates, captured
+        self._at_once = True
+        self._obey()
 
-    def tidy(self) -> None:
-        """Leave no empty folder where a training failed before its first checkpoint."""
-        if not self._store:
-            self._store.delete()
-            with suppress(OSError):
-                self._store.folder.parent.rmdir()
+    def save_rest(self) -> None:
+        """Save what does not change any more, if the training is at rest."""
+        self._at_once = False
+        if self._rest:
+            self._save(*self._rest)
+
+    def _save(self, updates: int, captured: Captured) -> None:
+        """Write a checkpoint, unless it is written; a line says what cannot be saved."""
+        if updates == self._saved:
+            return
+        begin = time.monotonic()
+        tensors, facts = captured
+        # The loss of the next update will say what is wrong; the last good state must outlive it.
+        if all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+            try:
+                self._store.save(updates, tensors, facts)
+                self._saved = updates
+            except UserError as error:
+                print(f"no checkpoint at update {updates}: {error}", file=sys.stderr, flush=True)
+        else:
+            print(f"no checkpoint at update {updates}: not finite", file=sys.stderr, flush=True)
+        self._saved_at = time.monotonic()
+        self._took = self._saved_at - begin
 
     def hear(self, number: int, _frame: FrameType | None) -> None:
-        """A signal came; it is obeyed where nothing is lost by it."""
-        self._asked = number
-        if self._validating:
-            self._save(*self._validating)
-        if self._validating or not self._deferred:
+        """A signal came."""
+        self._asked = self._asked or number
+        if self._at_once:
             self._obey()
+
+    def where(self) -> str:
+        """Where the training will go on."""
+        if self._saved is None:
+            return "nothing new to save; the same command goes on from what there is"
+        return f"saved at update {self._saved}; the same command goes on from there"
 
     def _obey(self) -> None:
         if self._asked:
-            raise Interrupted(self._asked, self._where())
+            self._at_once = False  # once is enough
+            raise Interrupted(self._asked)
 
     def _since(self) -> float:
         """Seconds since the last checkpoint, or the begin."""
         return time.monotonic() - self._saved_at
-
-    def _save(self, updates: int, capture: Callable[[], Captured]) -> None:
-        begin = self._saved_at = time.monotonic()
-        if updates == self._saved:
-            return
-        tensors, facts = capture()
-        # The loss of the next update will say what is wrong; the last good state must outlive it.
-        if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-            return
-        try:
-            self._store.save(updates, tensors, facts)
-        except UserError as error:
-            print(f"no checkpoint at update {updates}: {error}", file=sys.stderr, flush=True)
-        else:
-            self._saved = updates
-            self._took = time.monotonic() - begin
-
-    def _where(self) -> str:
-        if self._saved < 0:
-            return "no update was made since the start"
-        return f"saved at update {self._saved}; the same command goes on from there"
 
 
 @contextmanager
@@ -158,14 +173,15 @@ def keeper(
     """Lock the folder of ``outputs`` (weights first), and hear signals, while the block runs.
 
     ``decides`` are plain values that decide the result beside the stage's code, the token folder,
-    the kind of device and the release of torch. Where another process had the lock and made just
-    these outputs meanwhile, ``finished`` is true and nothing is left to do.
+    the kind of device and the release of torch. Where the same job has finished before, and its
+    Snakemake did not live to see it, ``finished`` is true and nothing is left to do.
     """
     weights = outputs[0]
-    folder = weights.parent / FOLDER
+    made = (weights, card_path(weights), weights.with_name(VOCABULARY), *outputs[1:])
     job = digest(
         {
             "stage": stage,
+            "checkpoints": FORMAT,
             "code": CODE_VERSIONS[stage],
             "tokens": read_json(tokens / "tokens.json"),
             "device": choose(device).type,
@@ -173,31 +189,37 @@ def keeper(
             **decides,
         }
     )
-    with locked(folder / "lock") as waited:
+    folder = weights.parent / FOLDER
+    with locked(folder / LOCK):
         for killed in weights.parent.glob(TEMPORARY):
-            killed.unlink()
-        finished = waited and all(path.exists() for path in (*outputs, card_path(weights)))
-        kept = Keeper(
-            folder, job, every, finished and read_json(card_path(weights)).get("job") == job
-        )
+            killed.unlink(missing_ok=True)
+        store = Checkpoints(folder, job)
+        kept = Keeper(store, job, every)
+        kept.finished = store.fetch(made)
         try:
             with _hearing(kept.hear):
                 yield kept
+                if kept.finished:
+                    print("made before, by a process that outlived its workflow", file=sys.stderr)
+                elif not store.finish(made):
+                    kept.save_rest()
+        except Interrupted as asked:
+            kept.save_rest()
+            store.tidy()
+            raise Stopped(asked.number, kept.where()) from None
         except BaseException:
-            kept.tidy()
+            store.tidy()
             raise
-        if kept.finished:
-            print("made by the process that was waited for", file=sys.stderr, flush=True)
-        kept.done()
 
 
 @contextmanager
 def _hearing(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Handle signals in the block; only a main thread can."""
+    """Handle signals in the block, but for those that are ignored; only a main thread can."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heard}
     try:
         yield
     finally:

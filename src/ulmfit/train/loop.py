@@ -62,7 +62,7 @@ class State:
     """Where a training is, beside the weights, the optimizer and the generators of randomness.
 
     ``stage`` counts from 0; ``in_stage`` epochs of it are begun, and ``epoch`` in all. ``mark`` is
-    the best epoch of the stage, which patience counts from.
+    the best epoch of the stage, which patience counts from. ``over``: no update is left to make.
     """
 
     stage: int = 0
@@ -71,6 +71,7 @@ class State:
     best: Best = field(default_factory=Best)
     mark: Best = field(default_factory=Best)
     under_way: Pass | None = None
+    over: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,18 +162,20 @@ class Loop(ABC, Generic[Model, Recipe, Batch]):
         else:
             self._restore(*found)
         state = self.state
-        with keeper.training():
-            for number in range(state.stage, len(self.plan)):
-                if state.under_way is None:
-                    self._enter(number)
-                spent = False
-                while state.under_way or (not spent and state.in_stage < self._stage_epochs):
-                    spent = self._epoch(keeper)
-                if self._reloads:
-                    self.model.load_state_dict(state.best.weights)
+        for number in range(state.stage, 0 if state.over else len(self.plan)):
+            if state.under_way is None:
+                self._enter(number)
+            spent = False
+            while state.under_way or (not spent and state.in_stage < self._stage_epochs):
+                spent = self._epoch(keeper)
+            if self._reloads:
+                self.model.load_state_dict(state.best.weights)
+        state.over = True
+        keeper.begin_rest(self._made, self._capture())
         if not self._keeps:
             return state.epoch
-        self.model.load_state_dict(state.best.weights)
+        # Assigned, not copied: what was captured may yet be saved.
+        self.model.load_state_dict(state.best.weights, assign=True)
         return state.best.epoch
 
     def _enter(self, number: int) -> None:
@@ -213,7 +216,7 @@ class Loop(ABC, Generic[Model, Recipe, Batch]):
         row = self._train(state.under_way, keeper)
         needed = self._decides and state.in_stage == self._stage_epochs
         validates = needed or state.epoch % self._validate_every == 0
-        with keeper.validation(self._made, self._capture):
+        with keeper.rest(self._made, self._capture):
             score, shown = self.validate() if validates else ((), {})
         self.meter.add(state.under_way.tokens, state.under_way.updates, state.under_way.wall)
         state.under_way = None
@@ -232,6 +235,7 @@ class Loop(ABC, Generic[Model, Recipe, Batch]):
         begin = time.perf_counter() - under_way.wall
         total = self._updates[self.planned]
         self.train_mode()
+        keeper.begin_updates()
         batches = self.batches(under_way.updates)
         where = f"{self.losses.where} of {len(self._updates)}"
         for batch in progress(batches, total, where, under_way.updates):
@@ -267,7 +271,9 @@ class Loop(ABC, Generic[Model, Recipe, Batch]):
             "random": random,
         }
         facts = {
-            "state": {name: getattr(state, name) for name in ("stage", "in_stage", "epoch")},
+            "state": {
+                name: getattr(state, name) for name in ("stage", "in_stage", "epoch", "over")
+            },
             "best": (state.best.score, state.best.epoch),
             "mark": (state.mark.score, state.mark.epoch),
             "under_way": asdict(state.under_way) if state.under_way else None,
@@ -290,12 +296,15 @@ class Loop(ABC, Generic[Model, Recipe, Batch]):
             kind, name = key.split("/", 1)
             named[kind][name] = tensor
         (best, best_epoch), (mark, mark_epoch) = facts["best"], facts["mark"]
-        weights = {name: tensor.to(self.device) for name, tensor in named["best"].items()}
+        # Copies, because what was read is mapped from a file that will be deleted.
+        weights = {
+            name: tensor.to(self.device, copy=True) for name, tensor in named["best"].items()
+        }
         self.state = State(
             **facts["state"],
             best=Best(tuple(best), best_epoch, weights),
             mark=Best(tuple(mark), mark_epoch),
-            under_way=Pass(**facts["under_way"]),
+            under_way=Pass(**facts["under_way"]) if facts["under_way"] else None,
         )
         self.model.load_state_dict(named["model"])
         self._make_optimizer()
@@ -305,11 +314,14 @@ class Loop(ABC, Generic[Model, Recipe, Batch]):
         self.losses.restore(facts["losses"])
         self.log.rows = facts["rows"]
         self.begun -= facts["wall"]
-        self.carried = {name: tensor.to(self.device) for name, tensor in named["carried"].items()}
+        self.carried = {
+            name: tensor.to(self.device, copy=True) for name, tensor in named["carried"].items()
+        }
         self.meter.restore(facts["meter"])
         made = self._made
         self.meter.resumed_from.append({"epoch": self.state.epoch, "update": made})
-        self.order.bit_generator.state = facts["under_way"]["order"]
+        if self.state.under_way:
+            self.order.bit_generator.state = self.state.under_way.order
         print(f"{self.losses.where}: gone on from update {made}", file=sys.stderr, flush=True)
         # Last, because making a model and its features may draw.
         torch.set_rng_state(named["random"]["cpu"])
