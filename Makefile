@@ -46,7 +46,8 @@ setup: $(VENV)/.base
 # language models that it starts from again, with them every classifier that starts from them, and,
 # where the test fold was opened, every model that predicted it.
 clean-weights:
-	@find results -name model.safetensors -not -path '*/checkpoints/*' -print -delete 2>/dev/null || true
+	@find results -type d -name checkpoints -prune -print -exec rm -r {} + 2>/dev/null || true
+	@find results -name model.safetensors -print -delete 2>/dev/null || true
 
 # Regenerate config/schema.json and config/README.md from the typed models.
 schema: $(VENV)/.base

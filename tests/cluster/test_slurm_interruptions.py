@@ -75,7 +75,7 @@ def hold(folder, training):
     checkpoints = folder / training / "checkpoints"
 
     def newest():
-        names = [path.name for path in checkpoints.glob("*/[0-9]*")]
+        names = [path.name for path in checkpoints.glob("*/?????????")]
         return max((int(name) for name in names if name.isdigit()), default=0)
 
     wait_until(newest, f"first checkpoint of {training}", seconds=300, every=0.02)

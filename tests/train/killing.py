@@ -36,8 +36,17 @@ PLACES = {
 "outputs" and "weights" before what is written at the end."""
 
 
-def arm(place, passed, what):
-    """Let this process meet its end at the call of a place after ``passed`` others."""
+def arm(places, passed, what):
+    """Let a signal come at the call of a place after ``passed`` others, and at the next call of
+    each place joined to it by a plus.
+    """
+    first, *others = places.split("+")
+    _arm(first, passed, what)
+    for place in others:
+        _arm(place, 0, what)
+
+
+def _arm(place, passed, what):
     calls = 0
     for owner, name in PLACES[place]:
         plain = getattr(owner, name)
@@ -46,8 +55,7 @@ def arm(place, passed, what):
             nonlocal calls
             calls += 1
             if calls == passed + 1:
-                for name in what.split(","):
-                    os.kill(os.getpid(), signal.Signals[name])
+                os.kill(os.getpid(), signal.Signals[what])
             return plain(*arguments, **named)
 
         setattr(owner, name, call)

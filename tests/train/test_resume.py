@@ -1,6 +1,7 @@
 """A training killed anywhere, however often, ends with the bits of one that was not."""
 
 import csv
+import errno
 import hashlib
 import json
 import math
@@ -181,7 +182,7 @@ def test_a_training_killed_anywhere_ends_with_the_same_bits(case, tokens, tmp_pa
     assert card(tmp_path / "whole")["resumed_from"] == []
     left = sorted(path.name for path in (tmp_path / "killed").iterdir())
     assert left == sorted(path.name for path in (tmp_path / "whole").iterdir())
-    assert not list((tmp_path / "killed").glob("checkpoints/**/0*"))
+    assert not list((tmp_path / "killed").glob("checkpoints/*/0????????"))
 
 
 @pytest.mark.parametrize("case", ["finetune", "classify"])
@@ -275,14 +276,11 @@ def test_a_signal_before_the_first_update_leaves_nothing(tokens, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("place", ["validation", "load", "outputs"])
+@pytest.mark.parametrize("place", ["update+save", "validation+save", "load", "weights+save+rename"])
 def test_a_second_signal_does_no_harm(place, tokens, tmp_path):
     """Also not in the save that the first one asked for, nor while a checkpoint is read."""
     undisturbed("classify", tokens, tmp_path / "whole")
-    deaths = [
-        ("update", 5, "SIGTERM", "300s"),
-        (place, place == "validation", "SIGTERM,SIGTERM", "300s"),
-    ]
+    deaths = [("update", 5, "SIGTERM", "300s"), (place, 0, "SIGTERM", "300s")]
     statuses, said = killed("classify", tokens, tmp_path / "killed", deaths)
     assert statuses == [143, 143, 0], said
     assert "set aside" not in said
@@ -294,7 +292,7 @@ def stopped(case, tokens, folder):
     """Checkpoints of a training killed after its eighth update, newest first."""
     statuses, said = killed(case, tokens, folder, [("update", 8, "SIGTERM", "2")], finish=False)
     assert statuses == [143], said
-    found = sorted(folder.glob("checkpoints/*/0*"), reverse=True)
+    found = sorted(folder.glob("checkpoints/*/0????????"), reverse=True)
     assert [path.name for path in found] == ["000000009", "000000008"]
     return found
 
@@ -389,22 +387,55 @@ def test_what_a_process_made_whose_workflow_died_is_fetched_and_not_made_again(
         (tmp_path / "run" / name).unlink()
     capsys.readouterr()
     undisturbed(case, tokens, tmp_path / "run")
-    assert "made before, by a process that outlived its workflow" in capsys.readouterr().err
+    assert "made before, and kept because its workflow did not see" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").glob("*.*")} == made
 
 
-def test_what_is_fetched_is_whole_and_of_the_same_job(tokens, tmp_path, capsys):
+@pytest.mark.parametrize(
+    "file", ["model.safetensors", "card.json", "history.csv", "vocabulary.txt"]
+)
+def test_what_is_fetched_is_whole(file, tokens, tmp_path, capsys):
+    undisturbed("classify", tokens, tmp_path / "whole")
     undisturbed("classify", tokens, tmp_path / "run")
     (kept,) = (tmp_path / "run").glob("checkpoints/finished/*")
-    weights = (kept / "model.safetensors").read_bytes()
-    (kept / "model.safetensors").unlink()
-    (kept / "model.safetensors").write_bytes(weights[:-1] + b"x")
+    content = (kept / file).read_bytes()
+    (kept / file).unlink()
+    (kept / file).write_bytes(content[:-9] + b"!" + content[-8:])
     undisturbed("classify", tokens, tmp_path / "run")
     assert f"{kept} set aside" in capsys.readouterr().err
-    assert (tmp_path / "run/model.safetensors").read_bytes() == weights
+    assert facts(tmp_path / "run") == facts(tmp_path / "whole")
+
+
+def test_what_is_fetched_is_of_the_same_job(tokens, tmp_path, capsys):
+    undisturbed("classify", tokens, tmp_path / "run")
+    first = facts(tmp_path / "run")
     run(arguments("classify", tokens, tmp_path / "run") | {"seed": 4})
-    assert "outlived" not in capsys.readouterr().err
-    assert (tmp_path / "run/model.safetensors").read_bytes() != weights
+    assert "made before" not in capsys.readouterr().err
+    assert facts(tmp_path / "run") != first
+
+
+def test_checkpoints_outlive_the_end_of_another_job(tokens, tmp_path, capsys):
+    undisturbed("finetune", tokens, tmp_path / "whole")
+    stopped("finetune", tokens, tmp_path / "run")
+    run(arguments("finetune", tokens, tmp_path / "run") | {"seed": 4})
+    assert "set aside" in capsys.readouterr().err
+    undisturbed("finetune", tokens, tmp_path / "run")
+    assert card(tmp_path / "run")["resumed_from"] == [{"epoch": 1, "update": 9}]
+    assert facts(tmp_path / "run") == facts(tmp_path / "whole")
+
+
+def test_results_that_cannot_be_kept_are_results_all_the_same(
+    tokens, tmp_path, capsys, monkeypatch
+):
+    """A disk that takes no second copy, on a file system without links."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "_link", full)
+    undisturbed("classify", tokens, tmp_path / "run")
+    assert "not kept: No space left on device" in capsys.readouterr().err
+    assert (tmp_path / "run/model.safetensors").exists()
 
 
 def test_an_output_that_was_deleted_meanwhile_costs_no_training(tokens, tmp_path, monkeypatch):
@@ -431,9 +462,9 @@ def test_a_study_that_ended_well_keeps_nothing_but_what_still_trains(tokens, tmp
     stopped("finetune", tokens, results / "b")
     undisturbed("classify", tokens, results / "c")
     with locked(results / "c/checkpoints/lock"):
-        forget(results)
+        forget([results / name for name in "abcd"])
     assert not (results / "a/checkpoints").exists()
-    assert list(results.glob("b/checkpoints/*/0*"))
+    assert list(results.glob("b/checkpoints/*/0????????"))
     assert (results / "c/checkpoints/finished").exists()
 
 
@@ -483,7 +514,7 @@ def test_a_loss_that_is_no_number_stops_at_once_and_keeps_the_last_good_checkpoi
         UserError, match=r"the loss became nan in stage .+, update 8, learning rate"
     ):
         run(named)
-    kept = sorted((tmp_path / "run").glob("checkpoints/*/0*"))
+    kept = sorted((tmp_path / "run").glob("checkpoints/*/0????????"))
     assert [path.name for path in kept] == ["000000005", "000000006"]
     assert not (tmp_path / "run/model.safetensors").exists()
 
@@ -499,7 +530,7 @@ def test_two_checkpoints_are_kept(tokens, tmp_path, monkeypatch):
     monkeypatch.setattr(Checkpoints, "save", save)
     run(arguments("classify", tokens, tmp_path / "run") | {"every": Every.parse("2")})
     assert seen == {1, 2}
-    assert not list((tmp_path / "run").glob("checkpoints/*/0*"))
+    assert not list((tmp_path / "run").glob("checkpoints/*/0????????"))
 
 
 @pytest.mark.parametrize("text", ["0s", "-3", "often", "", "5m"])

@@ -61,7 +61,7 @@ def come_to(folder, process, stage):
     """Return once a job of ``stage`` is at work, or waits for the one that a dead Snakemake left,
     and there is a checkpoint; fails if the study ends before.
     """
-    checkpoints = f"results/smoke/{FOLDERS[stage]}/**/checkpoints/*/0*/card.json"
+    checkpoints = f"results/smoke/{FOLDERS[stage]}/**/checkpoints/*/0????????/card.json"
     while not (jobs(process, stage) and list(folder.glob(checkpoints))):
         try:
             process.wait(timeout=0.01)

@@ -402,3 +402,18 @@ def markdown_outputs():
     """Markdown beside the CSV of every table that readers see."""
     names = [*PLAN.study.experiments, "language_models", "leakage"]
     return [f"<results>/tables/{name}.md" for name in names]
+
+
+# What is kept
+
+
+def training_folders():
+    """Folders of the trainings of this run that Snakemake has seen end, now or before."""
+    return sorted(
+        {
+            Path(output).parent
+            for job in workflow.dag.jobs
+            for output in job.output
+            if Path(output).name == paths.WEIGHTS and Path(output).exists()
+        }
+    )

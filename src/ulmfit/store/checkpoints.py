@@ -17,14 +17,14 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ulmfit.errors import UserError
-from ulmfit.store.files import atomic
+from ulmfit.store.files import atomic, sha256
 from ulmfit.store.lock import NotFree, locked
 from ulmfit.store.weights import card_path, load_weights, save_weights
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Raised when an older checkpoint cannot be gone on from."""
 KEPT = 2
+DIGITS = 9
+"""Of the updates made, in the name of a checkpoint."""
 FACTS = "facts"
 FILE = "model.safetensors"
 FOLDER = "checkpoints"
@@ -80,7 +82,7 @@ class Checkpoints:
         import torch
 
         text = torch.frombuffer(bytearray(json.dumps(facts).encode()), dtype=torch.uint8)
-        folder = self.folder / f"{updates:09}"
+        folder = self.folder / f"{updates:0{DIGITS}}"
         try:
             save_weights(folder / FILE, {**tensors, FACTS: text}, {})
         except UserError:
@@ -94,8 +96,8 @@ class Checkpoints:
 
         Damaged ones are passed over, renamed, and said in a line; and that there are others' too.
         """
-        for other in sorted(self.folder.parent.glob("*/[0-9]*")):
-            if other.parent != self.folder and not other.name.endswith(SET_ASIDE):
+        for other in sorted(self.folder.parent.glob(f"*/{'[0-9]' * DIGITS}")):
+            if other.parent != self.folder:
                 _say(other, "it belongs to another recipe, text, seed or version; left where it is")
         for folder in self._numbered():
             if not card_path(folder / FILE).exists():
@@ -116,19 +118,21 @@ class Checkpoints:
     def finish(self, outputs: Sequence[Path]) -> bool:
         """Keep links to the results, and no checkpoint; False if one of ``outputs`` is missing.
 
-        It is if another Snakemake began the job again meanwhile, and deleted what was there.
+        It is if another Snakemake began the job again meanwhile, and deleted what was there. Where
+        results cannot be kept a line says so: the training is no worse for that.
         """
         shutil.rmtree(self._finished.parent, ignore_errors=True)
-        self._finished.mkdir(parents=True)
         try:
+            self._finished.mkdir(parents=True)
             for path in outputs:
                 _link(path, self._finished / path.name)
         except FileNotFoundError:
-            shutil.rmtree(self._finished, ignore_errors=True)
+            shutil.rmtree(self._finished.parent, ignore_errors=True)
             return False
-        for folder in self.folder.parent.iterdir():
-            if folder.name not in (FINISHED, LOCK):
-                shutil.rmtree(folder, ignore_errors=True)
+        except OSError as error:
+            shutil.rmtree(self._finished.parent, ignore_errors=True)
+            print(f"{self._finished}: not kept: {error.strerror}", file=sys.stderr, flush=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
         return True
 
     def fetch(self, outputs: Sequence[Path]) -> bool:
@@ -136,7 +140,7 @@ class Checkpoints:
         if not self._finished.is_dir():
             return False
         try:
-            load_weights(self._finished / outputs[0].name)
+            self._check()
             for path in outputs:
                 with atomic(path) as temporary:
                     _link(self._finished / path.name, temporary)
@@ -146,7 +150,15 @@ class Checkpoints:
             _say(self._finished, str(error))
             shutil.rmtree(self._finished, ignore_errors=True)
             return False
+        shutil.rmtree(self.folder, ignore_errors=True)
         return True
+
+    def _check(self) -> None:
+        """Raise UserError unless what is kept is what the card vouches for."""
+        _, card = load_weights(self._finished / FILE)
+        for name in ("history.csv", "vocabulary.txt"):
+            if card[f"{Path(name).stem}_sha256"] != sha256(self._finished / name):
+                raise UserError(f"{name} is not the one of the training")
 
     def tidy(self) -> None:
         """Delete folders that hold nothing."""
@@ -166,12 +178,17 @@ class Checkpoints:
         return sorted(found, key=lambda path: int(path.name), reverse=True)
 
 
-def forget(results: Path) -> None:
-    """Delete what finished trainings below ``results`` keep, once nobody will ask for it again."""
-    for finished in results.rglob(f"{FOLDER}/{FINISHED}"):
-        folder = finished.parent
-        with suppress(NotFree), locked(folder / LOCK, wait=False):
-            shutil.rmtree(finished, ignore_errors=True)
+def forget(trainings: Iterable[Path]) -> None:
+    """Delete what finished trainings in these folders keep, once nobody will ask for it again.
+
+    Those at work are left alone, and checkpoints of jobs that may be asked for again.
+    """
+    for training in trainings:
+        folder = training / FOLDER
+        if not (folder / FINISHED).is_dir():
+            continue
+        with suppress(NotFree, OSError), locked(folder / LOCK, wait=False):
+            shutil.rmtree(folder / FINISHED, ignore_errors=True)
             if not any(path.is_dir() for path in folder.iterdir()):
                 shutil.rmtree(folder, ignore_errors=True)
 

@@ -29,7 +29,10 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except FileNotFoundError:
+            continue  # deleted in between, by who held the lock
         try:
             _lock(file, path, wait)
             if _is(file, path):

@@ -29,8 +29,8 @@ SHARE = 0.02
 FIRST_TOOK = 0.2
 """Seconds that a checkpoint is taken to need until one was made."""
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
-"""What schedulers send before they kill, and Ctrl-C."""
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT, signal.SIGHUP)
+"""What schedulers send before they kill, Ctrl-C, and the end of a terminal."""
 
 Captured = tuple[dict[str, Tensor], dict[str, Any]]
 """Tensors by name, and plain values, of a training between two updates."""
@@ -121,6 +121,12 @@ class Keeper:
         if self._rest:
             self._save(*self._rest)
 
+    def finish(self, outputs: Sequence[Path]) -> None:
+        """Keep the results in place of checkpoints; signals are not obeyed any more."""
+        self._at_once = False
+        if not self._store.finish(outputs):
+            self.save_rest()
+
     def _save(self, updates: int, captured: Captured) -> None:
         """Write a checkpoint, unless it is written; a line says what cannot be saved."""
         if updates == self._saved:
@@ -132,7 +138,7 @@ class Keeper:
             try:
                 self._store.save(updates, tensors, facts)
                 self._saved = updates
-            except UserError as error:
+            except (UserError, OSError) as error:
                 print(f"no checkpoint at update {updates}: {error}", file=sys.stderr, flush=True)
         else:
             print(f"no checkpoint at update {updates}: not finite", file=sys.stderr, flush=True)
@@ -196,20 +202,23 @@ def keeper(
         store = Checkpoints(folder, job)
         kept = Keeper(store, job, every)
         kept.finished = store.fetch(made)
-        try:
-            with _hearing(kept.hear):
+        if kept.finished:
+            print(
+                "made before, and kept because its workflow did not see its end; delete "
+                f"{folder} to train anew",
+                file=sys.stderr,
+                flush=True,
+            )
+        with _hearing(kept.hear):
+            try:
                 yield kept
-                if kept.finished:
-                    print("made before, by a process that outlived its workflow", file=sys.stderr)
-                elif not store.finish(made):
-                    kept.save_rest()
-        except Interrupted as asked:
-            kept.save_rest()
-            store.tidy()
-            raise Stopped(asked.number, kept.where()) from None
-        except BaseException:
-            store.tidy()
-            raise
+                if not kept.finished:
+                    kept.finish(made)
+            except Interrupted as asked:
+                kept.save_rest()
+                raise Stopped(asked.number, kept.where()) from None
+            finally:
+                store.tidy()
 
 
 @contextmanager
