@@ -5,8 +5,8 @@ length       one document of 100 to 50,000 tokens: cut into words, and in a batc
 vocabulary   an update of a language model with 10,000 to 200,000 words, and its file
 jobs         Snakemake's own work for studies of 17 to 2,000 jobs that only touch their outputs
 
-Each value is of a fresh process. An exponent is the slope of a straight line through the logarithms:
-1 is linear, less is a fixed cost that counts less and less.
+Each value is of a fresh process. An exponent is the slope of a straight line through logarithms: 1
+is linear, less is a fixed cost that counts less and less.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def corpus(sizes: Sizes, say: Say) -> tuple[Panel, str]:
     for parts in sizes.parts:
         measured: list[list[tuple[float, float, float]]] = [[], [], []]
         table_of_size = drawn.iloc[: parts * sizes.part]
-        words = int(table_of_size["text"].str.split().str.len().sum())
+        words = sum(len(text.split()) for text in table_of_size["text"])
         for _ in range(sizes.repeats):
             say(f"corpus: {words:,} words")
             with tempfile.TemporaryDirectory() as folder:
@@ -139,10 +139,8 @@ def length(sizes: Sizes, say: Say) -> tuple[Panel, str]:
 
 
 def _with_one_long(tokens: int, max_seq: int) -> Workload:
-    return Workload(
-        *("one-long", "classifier", 50, 100, 1_000, 8),
-        **{"max_seq": max_seq, "mean_length": 100.0, "longest": tokens},
-    )
+    sizes = ("one-long", "classifier", 50, 100, 1_000, 8)
+    return Workload(*sizes, max_seq=max_seq, mean_length=100.0, longest=tokens)
 
 
 def vocabulary(sizes: Sizes, say: Say) -> tuple[Panel, str]:

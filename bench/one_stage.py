@@ -63,9 +63,11 @@ def epoch(folder: Path) -> Parts:
     from ulmfit.train.language_model import train_language_model
 
     recipe, output = canonical_json(to_dict(TINY)), folder / "lm"
+    inputs = recipe, folder / TOKENS, None, "fwd", 0
     outputs = output / "model.safetensors", output / "history.csv"
-    given = recipe, folder / TOKENS, None, "fwd", 0, *outputs, "pretrain"
-    return {"epoch": lambda: train_language_model(*given, device="cpu")}
+    return {
+        "epoch": lambda: train_language_model(*inputs, *outputs, "pretrain", device="cpu"),
+    }
 
 
 def weights(folder: Path, vocabulary: int) -> Parts:
