@@ -29,9 +29,14 @@ from bench.child import Task
 from bench.growth_figure import draw
 from bench.markdown import RESULTS, heading, table, write
 from bench.side_by_side import ChildFailed, call, run
+from bench.texts import DISTRIBUTIONS, texts
 from bench.workloads import Workload
+from ulmfit.config.sources import DocstringProse
 
 CUT_OFF, WHOLE = "classifier", "classifier, nothing cut off"
+
+PACKAGES = tuple(dict.fromkeys((*DocstringProse().distributions, *DISTRIBUTIONS)))
+"""Whose docstrings are the corpus."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class Sizes:
     words of a vocabulary; (rows, seeds) of a study, and the most runs that are really run.
     """
 
-    part: int = 900
+    distributions: tuple[str, ...] = PACKAGES
+    part: int = 3_000
     parts: tuple[int, ...] = (1, 2, 4, 8)
     lengths: tuple[int, ...] = (100, 1_000, 5_000, 20_000, 50_000)
     vocabularies: tuple[int, ...] = (10_000, 30_000, 60_000, 100_000, 200_000)
@@ -49,7 +55,7 @@ class Sizes:
     repeats: int = 2
 
 
-QUICK = Sizes(20, (1, 2), (100, 200), (100, 200), ((1, 1), (2, 1)), 2, 1)
+QUICK = Sizes(("docutils",), 20, (1, 2), (100, 200), (100, 200), ((1, 1), (2, 1)), 2, 1)
 """Is the bench itself in order?"""
 
 
@@ -92,13 +98,11 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
 def corpus(sizes: Sizes, say: Say) -> tuple[Panel, str]:
     """Stages that read all text, over docstrings of installed packages."""
     from bench.one_stage import DOCUMENTS
-    from bench.texts import DISTRIBUTIONS
-    from ulmfit.config.sources import DocstringProse
     from ulmfit.data import prose
     from ulmfit.store.tables import write_table
 
     found: Panel = {"folds": [], "tokens": [], "epoch of a tiny LM": []}
-    everything, _ = prose.documents(DocstringProse(distributions=DISTRIBUTIONS))
+    everything, _ = prose.documents(DocstringProse(distributions=sizes.distributions))
     drawn = everything.sample(sizes.part * max(sizes.parts), random_state=0)
     for parts in sizes.parts:
         measured: list[list[tuple[float, float, float]]] = [[], [], []]
@@ -118,8 +122,6 @@ def corpus(sizes: Sizes, say: Say) -> tuple[Panel, str]:
 
 def length(sizes: Sizes, say: Say) -> tuple[Panel, str]:
     """One long document: cut into words, and in a batch beside seven of 100 tokens."""
-    from bench.texts import texts
-
     found: Panel = {"word tokens": [], CUT_OFF: [], WHOLE: []}
     words = " ".join(texts("docstrings", None, 40 + max(sizes.lengths) // 40)).split(" ")
     for tokens in sizes.lengths:
@@ -227,6 +229,9 @@ def parser() -> argparse.ArgumentParser:
     lines.add_argument("--measure", nargs="+", choices=PANELS, default=list(PANELS))
     lines.add_argument("--quick", action="store_true", help="tiny sizes: is the bench in order?")
     lines.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
+    lines.add_argument(
+        "--onto", type=Path, metavar="JSON", help="earlier results, whose other panels are kept"
+    )
     lines.add_argument("--figure", type=Path, help="SVG; default: beside the results")
     return lines
 
@@ -238,7 +243,8 @@ def main(line: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if line is None else line
     facts = machine.facts()
     parts = ["# Growth\n", heading(facts, f"python -m bench.growth {shlex.join(arguments)}")]
-    found: dict[str, Any] = {}
+    earlier = json.loads(options.onto.read_text(encoding="utf-8")) if options.onto else {}
+    found: dict[str, Any] = earlier.get("growth", {})
 
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -261,7 +267,7 @@ def main(line: Sequence[str] | None = None) -> int:
     values = {"machine": facts, "arguments": list(arguments), "growth": found}
     path = write("growth", text, values, options.output)
     figure = options.figure or path.with_suffix(".svg")
-    draw(found, figure)
+    draw({name: found[name] for name in PANELS if name in found}, figure)
     say(f"written: {path}, {figure}")
     return 0
 

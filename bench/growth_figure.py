@@ -15,29 +15,28 @@ from ulmfit.report.palette import INK, MUTED, looks
 from ulmfit.store.files import atomic
 
 COLUMNS = 2
-LEFT, TOP, GAP = 0.55, 0.35, 0.75
-HEIGHT = 1.9
-"""Inches."""
+LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 0.75, 0.1, 0.3, 1.9, 0.5
+"""Inches around and of the axes of a panel."""
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:
     """Write an SVG; equal values give equal bytes. ``found`` is ``growth`` of the results."""
     rows = -(-len(found) // COLUMNS)
-    width = (WIDTH - COLUMNS * LEFT - 0.15) / COLUMNS
+    width, height = WIDTH / COLUMNS, TOP + HEIGHT + BOTTOM
     with settings():
-        figure = new_figure(WIDTH, rows * (TOP + HEIGHT + GAP) - 0.2)
+        figure = new_figure(WIDTH, rows * height)
         for number, (name, panel) in enumerate(found.items()):
             row, column = divmod(number, COLUMNS)
-            left = LEFT + column * (width + LEFT)
-            axes = add_axes(figure, left, TOP + row * (TOP + HEIGHT + GAP), width, HEIGHT)
-            _panel(axes, name, panel)
+            corner = column * width + LEFT, row * height + TOP
+            _panel(add_axes(figure, *corner, width - LEFT - RIGHT, HEIGHT), name, panel)
         with atomic(path) as temporary:
             figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
 
 
 def _panel(axes: Axes, title: str, panel: Mapping[str, Any]) -> None:
     series = panel["series"]
-    for (name, points), look in zip(series.items(), looks(series).values(), strict=True):
+    for name, look in looks(sorted(series)).items():
+        points = series[name]
         sizes = [one["size"] for one in points]
         seconds = [statistics.median(one["cpu"]) for one in points]
         # In proportion, through the largest size: above it, the smaller ones pay a fixed cost.
@@ -54,8 +53,8 @@ def _panel(axes: Axes, title: str, panel: Mapping[str, Any]) -> None:
         )
     axes.set_xscale("log")
     axes.set_yscale("log")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(10, numticks=8))
+    for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        axis.set_major_locator(LogLocator(10, (1, 2, 5) if high < 60 * low else (1,), numticks=8))
         axis.set_minor_formatter(NullFormatter())
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
