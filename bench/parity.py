@@ -51,10 +51,11 @@ def rows(study: Path) -> list[dict[str, Any]]:
     import pandas as pd
 
     tables = study / "tables"
-    models = pd.read_csv(tables / "language_models.csv")
+    models = pd.read_csv(tables / "language_models.csv", dtype={"dataset": str})
+    models["text"] = models["dataset"].fillna("")
     runs = pd.read_csv(tables / "runs.csv")
     found = []
-    for (stage, text), group in models.fillna({"dataset": ""}).groupby(["stage", "dataset"]):
+    for (stage, text), group in models.groupby(["stage", "text"]):
         changes = [math.expm1(change) for change in paired(group, "name", "valid_loss")]
         label = f"perplexity, {stage}{f' on {text}' if text else ''}"
         found.append(_row(label, changes, PERPLEXITY_MARGIN))
