@@ -145,7 +145,7 @@ def test_the_softmax_has_the_loss_and_gradients_of_fp32(monkeypatch, rows, block
     hidden, weight, offset, targets = problem(bias)
     inputs = [x for x in (hidden, weight, offset) if x is not None]
     expected = softmax.cross_entropy(hidden, weight, offset, targets)
-    monkeypatch.setattr(softmax, "BF16_ROWS", rows)
+    monkeypatch.setattr(softmax, "CPU_ROWS", rows)
     monkeypatch.setattr(softmax, "BF16_BLOCK", block)
     found = softmax.cross_entropy(hidden, weight, offset, targets, "bf16")
     assert relative(found, expected) < TOLERANCE / 10

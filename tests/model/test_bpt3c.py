@@ -208,3 +208,33 @@ def test_dropout_can_be_drawn_anew_for_each_chunk():
 def test_evaluation_draws_no_masks(masks):
     for empty, _ in masks_of_each_chunk(masks, training=False):
         assert not empty.any()
+
+
+@pytest.mark.parametrize("masks", ["document", "chunk"])
+def test_inner_values_that_are_computed_again_give_the_same_bits(masks, monkeypatch):
+    sizes = [40, 33, 20, 9]
+    ids = torch.randint(0, 50, (40, 4), generator=torch.Generator().manual_seed(1))
+    dropouts = Dropouts(embedding=0.1, input=0.1, weight=0.1, hidden=0.1, output=0.1)
+
+    def run(room):
+        monkeypatch.setattr("ulmfit.model.classifier.INNER_VALUES", room)
+        model = classifier(max_seq=35, dropout_masks=masks, dropouts=dropouts)
+        calls = []
+        model.encoder.register_forward_hook(lambda *_: calls.append(torch.is_grad_enabled()))
+        loss, _, _ = model.loss(ids, torch.tensor(sizes), torch.tensor([0, 1, 2, 0]), 2.0, 1.0)
+        before = len(calls)
+        loss.backward()
+        gradients = {name: value.grad for name, value in model.named_parameters()}
+        return loss, gradients, before, len(calls) - before
+
+    kept_loss, kept, chunks, again = run(BPTT * 4)
+    assert (chunks, again) == (4, 0)
+    for room, more in (
+        (0, 4),
+        (BPTT, 3),
+        (2 * BPTT, 2),
+    ):  # of four chunks with 4, 3, 2, 2 documents
+        loss, gradients, chunks, again = run(room)
+        assert (chunks, again) == (4, more)
+        assert torch.equal(loss, kept_loss)
+        assert all(torch.equal(gradients[name], kept[name]) for name in kept)

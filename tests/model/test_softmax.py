@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.optimize import approx_fprime
 
 from ulmfit.model import softmax
 
@@ -31,11 +32,39 @@ def test_loss_and_gradients_equal_plain_cross_entropy(monkeypatch, rows, dtype, 
         torch.testing.assert_close(mine, reference, rtol=10 * tolerance, atol=tolerance)
 
 
+def assert_gradients_of_finite_differences(loss, *arguments):
+    """``torch.autograd.gradcheck`` goes back through a graph twice, which the softmax refuses."""
+    sizes = [value.numel() for value in arguments]
+
+    def value(flat):
+        parts = torch.from_numpy(flat).split(sizes)
+        shaped = zip(parts, arguments, strict=True)
+        return loss(*(part.view(like.shape) for part, like in shaped)).item()
+
+    found = torch.autograd.grad(loss(*arguments), arguments)
+    flat = torch.cat([value.detach().flatten() for value in arguments]).numpy()
+    torch.testing.assert_close(
+        torch.cat([gradient.flatten() for gradient in found]),
+        torch.from_numpy(approx_fprime(flat, value)),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
 def test_gradients_agree_with_finite_differences():
     hidden, weight, offset, targets = problem(torch.float64, True, tokens=5, width=3, vocabulary=6)
-    assert torch.autograd.gradcheck(
-        lambda h, w, b: softmax.cross_entropy(h, w, b, targets), (hidden, weight, offset)
+    assert_gradients_of_finite_differences(
+        lambda h, w, b: softmax.cross_entropy(h, w, b, targets), hidden, weight, offset
     )
+
+
+def test_the_gradient_is_scaled_by_what_comes_from_above():
+    hidden, weight, _, targets = problem(torch.float64, False)
+    once, thrice = (
+        torch.autograd.grad(scale * softmax.cross_entropy(hidden, weight, None, targets), weight)[0]
+        for scale in (1.0, 3.0)
+    )
+    torch.testing.assert_close(3 * once, thrice)
 
 
 def test_a_second_derivative_is_refused():
@@ -43,6 +72,14 @@ def test_a_second_derivative_is_refused():
     loss = softmax.cross_entropy(hidden, weight, None, targets)
     with pytest.raises(RuntimeError, match="once only"):
         torch.autograd.grad(loss, hidden, create_graph=True)
+
+
+def test_a_second_backward_pass_is_refused():
+    hidden, weight, _, targets = problem(torch.float64, False)
+    loss = softmax.cross_entropy(hidden, weight, None, targets)
+    torch.autograd.grad(loss, hidden, retain_graph=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace"):
+        torch.autograd.grad(loss, hidden)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e3])
@@ -67,7 +104,7 @@ def test_gradients_of_tied_weights_agree_with_finite_differences():
     torch.manual_seed(0)
     weight = torch.randn(6, 3, dtype=torch.float64, requires_grad=True)
     ids, targets = torch.randint(0, 6, (9,)), torch.randint(0, 6, (9,))
-    assert torch.autograd.gradcheck(
+    assert_gradients_of_finite_differences(
         lambda w: softmax.cross_entropy(w[ids].tanh(), w, None, targets), weight
     )
 
@@ -88,3 +125,16 @@ def test_evaluation_of_improbable_targets_is_exact():
     weight = torch.tensor([[0.0], [500.0]])
     loss, correct = softmax.evaluate(hidden, weight, None, torch.tensor([0]))
     assert (loss.item(), correct.item()) == (500.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "precision", "rows"),
+    [
+        (10_000, "fp32", (512, 512)),
+        (30_000, "bf16", (512, 32)),
+        (200_000, "fp32", (83, 83)),
+        (1_000_000, "fp32", (64, 64)),
+    ],
+)
+def test_large_vocabularies_have_fewer_rows_at_once_on_a_cpu(vocabulary, precision, rows):
+    assert softmax.chunk_rows(vocabulary, torch.device("cpu"), precision) == rows

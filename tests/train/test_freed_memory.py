@@ -7,7 +7,8 @@ import pytest
 from planted import SIZES, classifier_recipe, language_model_recipe
 
 from ulmfit.train import device
-from ulmfit.train.classifier import SMALL, train_classifier
+from ulmfit.train.classifier import train_classifier
+from ulmfit.train.device import SMALL
 from ulmfit.train.language_model import train_language_model
 
 
@@ -39,8 +40,15 @@ def test_a_large_classifier_gives_its_largest_blocks_back(hidden, kept, tokens, 
     assert told[device.M_MMAP_THRESHOLD] == 2**25
 
 
-def test_a_language_model_keeps_all(tokens, tmp_path, told):
+@pytest.mark.parametrize(
+    ("hidden", "precision", "kept"),
+    [(SMALL, "fp32", True), (SMALL + 1, "fp32", False), (SMALL + 1, "bf16", True)],
+)
+def test_a_large_language_model_gives_its_largest_blocks_back_in_fp32(
+    hidden, precision, kept, tokens, tmp_path, told
+):
     paths = (tmp_path / "model.safetensors", tmp_path / "history.csv")
-    recipe = language_model_recipe(epochs=1)
+    sizes = dataclasses.replace(SIZES, hidden=hidden)
+    recipe = language_model_recipe(epochs=1, architecture=sizes, precision=precision)
     train_language_model(recipe, tokens, None, "fwd", 0, *paths, "pretrain", device="cpu")
-    assert told[device.M_MMAP_MAX] == 0
+    assert told[device.M_MMAP_MAX] == (0 if kept else device.MMAP_MAX)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ulmfit.config.recipes import Classifier
 from ulmfit.errors import UserError
 from ulmfit.model.awd_lstm import AWDLSTM, State, detach
 from ulmfit.model.dropout import Masks
 from ulmfit.store.tokens import PADDING
+
+INNER_VALUES = 384
+"""Places a document, on average over a batch, whose inner values are kept for the gradients. Those
+of the chunks beyond are computed again when their turn comes: a third more work for them, and the
+memory of long documents stays near that of ordinary ones."""
 
 
 def first_kept(lengths: Tensor, bptt: int, max_seq: int, rule: str) -> Tensor:
@@ -125,30 +132,107 @@ class PoolingClassifier(nn.Module):
         masks = self.encoder.draw_masks(len(sizes))
         state = self.encoder.initial_state(len(sizes))
         sums = _Sums(len(sizes), self.encoder.architecture.embedding, self.encoder.embedding)
-        active = len(sizes)
-        for start in range(0, sizes[0], recipe.bptt):
-            while sizes[active - 1] <= start:
-                active -= 1
-            kept_by_any = any(start >= position for position in starts[:active])
-            with torch.set_grad_enabled(torch.is_grad_enabled() and kept_by_any):
-                if recipe.dropout_masks == "chunk" and start > 0:
-                    masks = self.encoder.draw_masks(active)
-                raw, dropped, state = self._chunk(ids, start, active, state, masks)
-            if kept_by_any:
-                time = torch.arange(start, start + len(raw), device=device).unsqueeze(1)
-                kept = (time < lengths[:active]) & (first[:active] <= start)
-                sums.add(raw, dropped, kept, lengths[:active] - 1 - start, sizes, start)
+        spans = _spans(sizes, starts, recipe.bptt)
+        gradients = torch.is_grad_enabled()
+        room = INNER_VALUES * len(sizes)
+        for span in spans:
+            with torch.set_grad_enabled(gradients and span.kept):
+                if recipe.dropout_masks == "chunk" and span.start > 0:
+                    masks = self.encoder.draw_masks(span.active)
+                if not span.kept:
+                    _, _, state = self._outputs(ids, span, state, masks)
+                    continue
+                room -= recipe.bptt * span.active
+                whole = (ids, span, state, masks, lengths, first)
+                if gradients and room < 0:
+                    # Nothing is drawn in a chunk, whose masks are arguments.
+                    chunk, state = checkpoint(
+                        self._chunk, *whole, use_reentrant=False, preserve_rng_state=False
+                    )
+                else:
+                    chunk, state = self._chunk(*whole)
+            sums.add(chunk)
         return sums.pooled(lengths - first, recipe.pooling)
 
-    def _chunk(
-        self, ids: Tensor, start: int, active: int, state: State, masks: Masks
+    def _outputs(
+        self, ids: Tensor, span: _Span, state: State, masks: Masks
     ) -> tuple[Tensor, Tensor, State]:
         raw, dropped, after = self.encoder(
-            ids[start : start + self.recipe.bptt, :active],
-            tuple((hidden[:active], cell[:active]) for hidden, cell in state),
-            masks.first(active),
+            ids[span.start : span.start + self.recipe.bptt, : span.active],
+            tuple((hidden[: span.active], cell[: span.active]) for hidden, cell in state),
+            masks.first(span.active),
         )
         return raw, dropped, detach(after)
+
+    def _chunk(
+        self, ids: Tensor, span: _Span, state: State, masks: Masks, lengths: Tensor, first: Tensor
+    ) -> tuple[_Chunk, State]:
+        raw, dropped, after = self._outputs(ids, span, state, masks)
+        lengths, first = lengths[: span.active], first[: span.active]
+        time = torch.arange(span.start, span.start + len(raw), device=ids.device).unsqueeze(1)
+        kept = (time < lengths) & (first <= span.start)
+        ended = slice(span.active - span.ended, span.active)
+        return _summary(raw, dropped, kept, ended, lengths[ended] - 1 - span.start), after
+
+
+class _Span(NamedTuple):
+    """A chunk of a batch: where it starts, how many documents reach it and end in it, and whether
+    any of them keeps it.
+    """
+
+    start: int
+    active: int
+    ended: int
+    kept: bool
+
+
+def _spans(sizes: list[int], starts: list[int], bptt: int) -> list[_Span]:
+    """The chunks of documents with ``sizes`` tokens, the longest first, kept from ``starts`` on."""
+    spans = []
+    for start in range(0, sizes[0], bptt):
+        active = sum(size > start for size in sizes)
+        ended = active - sum(size > start + bptt for size in sizes)
+        spans.append(_Span(start, active, ended, min(starts[:active]) <= start))
+    return spans
+
+
+class _Chunk(NamedTuple):
+    """What pooling and regularisation need of a chunk's outputs; no tensor has all of its places.
+
+    ``maximum``, ``sum`` (active, width); ``squares``, ``steps`` scalars; ``head``, ``tail``
+    (active, width), raw outputs at both ends, and whether each is kept; ``last`` (ended, width).
+    """
+
+    maximum: Tensor
+    sum: Tensor
+    squares: Tensor
+    steps: Tensor
+    head: Tensor
+    tail: Tensor
+    head_kept: Tensor
+    tail_kept: Tensor
+    last: Tensor
+
+
+def _summary(raw: Tensor, dropped: Tensor, kept: Tensor, ended: slice, final: Tensor) -> _Chunk:
+    """Of outputs (time, active, width), where ``kept`` (time, active) says so.
+
+    ``final`` (ended,) is the place of the last token of each document that ends, within the chunk.
+    """
+    weight = kept.unsqueeze(2).to(raw.dtype)
+    maximum = dropped.masked_fill(~kept.unsqueeze(2), float("-inf")).amax(0)
+    masked = dropped * weight
+    return _Chunk(
+        maximum,
+        masked.sum(0),
+        masked.square().sum(),
+        ((raw[1:] - raw[:-1]) * weight[1:]).square().sum(),
+        raw[0],
+        raw[-1],
+        kept[0],
+        kept[-1],
+        dropped[final, torch.arange(ended.start, ended.stop, device=raw.device)],
+    )
 
 
 class _Sums:
@@ -160,39 +244,22 @@ class _Sums:
         self.last: list[Tensor] = []
         self.squares = like.new_zeros(())
         self.steps = like.new_zeros(())
-        self.previous: tuple[Tensor, Tensor] | None = None
+        self.previous: _Chunk | None = None
 
-    def add(
-        self,
-        raw: Tensor,
-        dropped: Tensor,
-        kept: Tensor,
-        final: Tensor,
-        sizes: list[int],
-        start: int,
-    ) -> None:
-        """Add a chunk: outputs (time, active, width), ``kept`` (time, active) booleans.
-
-        ``final`` (active,) is the place of each document's last token relative to the chunk.
-        """
-        active = raw.shape[1]
-        weight = kept.unsqueeze(2).to(raw.dtype)
-        maximum = dropped.masked_fill(~kept.unsqueeze(2), float("-inf")).amax(0)
-        masked = dropped * weight
-        self.maximum = _merge(self.maximum, torch.maximum(self.maximum[:active], maximum))
-        self.sum = _merge(self.sum, self.sum[:active] + masked.sum(0))
-        self.squares = self.squares + masked.square().sum()
-        self.steps = self.steps + ((raw[1:] - raw[:-1]) * weight[1:]).square().sum()
+    def add(self, chunk: _Chunk) -> None:
+        """Add the next chunk that any document keeps."""
+        active = len(chunk.sum)
+        self.maximum = _merge(self.maximum, torch.maximum(self.maximum[:active], chunk.maximum))
+        self.sum = _merge(self.sum, self.sum[:active] + chunk.sum)
+        self.squares = self.squares + chunk.squares
+        self.steps = self.steps + chunk.steps
         if self.previous is not None:
             # A document kept in both chunks has one more step, over the seam.
-            before, before_kept = self.previous
-            seam = (kept[0] & before_kept[:active]).unsqueeze(1)
-            self.steps = self.steps + ((raw[0] - before[:active]) * seam).square().sum()
-        self.previous = (raw[-1], kept[-1])
-        ended = sum(size <= start + len(raw) for size in sizes[:active])
-        if ended:
-            documents = torch.arange(active - ended, active, device=raw.device)
-            self.last.append(dropped[final[active - ended :], documents])
+            seam = (chunk.head_kept & self.previous.tail_kept[:active]).unsqueeze(1)
+            over = (chunk.head - self.previous.tail[:active]) * seam
+            self.steps = self.steps + over.square().sum()
+        self.previous = chunk
+        self.last.append(chunk.last)
 
     def pooled(self, tokens: Tensor, pooling: str) -> Pooled:
         """Features (ulmfit.md 3.6) and regularisation means of ``tokens`` (documents,) kept."""

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from ulmfit.model.precision import product_type
 
-CPU_ROWS = 128
-"""Rows of logits computed at once on a CPU."""
-BF16_ROWS = 512
-"""The same in bf16, whose products need more rows to be fast."""
+CPU_ROWS = 512
+"""Rows of logits computed at once on a CPU, from which on products are no faster."""
+CPU_LOGITS = 1 << 24
+"""Logits held at once on a CPU, of a large vocabulary, as far as it leaves :data:`FEWEST_ROWS`."""
+FEWEST_ROWS = 64
 BF16_BLOCK = 32
 """Rows of bf16 logits that are widened at once on a CPU."""
 GPU_LOGITS = 1 << 27
@@ -26,10 +27,10 @@ GPU_LOGITS = 1 << 27
 
 def chunk_rows(vocabulary: int, device: torch.device, precision: str = "fp32") -> tuple[int, int]:
     """Rows of logits computed at once, and rows of them whose probabilities are."""
-    rows, block = (BF16_ROWS, BF16_BLOCK) if precision == "bf16" else (CPU_ROWS, CPU_ROWS)
     if device.type == "cpu":
-        return rows, block
-    rows = max(rows, GPU_LOGITS // vocabulary)
+        rows = min(CPU_ROWS, max(FEWEST_ROWS, CPU_LOGITS // vocabulary))
+        return rows, BF16_BLOCK if precision == "bf16" else rows
+    rows = max(CPU_ROWS, GPU_LOGITS // vocabulary)
     return rows, rows
 
 
@@ -51,13 +52,17 @@ class _CrossEntropy(torch.autograd.Function):
         total = hidden.new_zeros(())
         smallest = torch.finfo(hidden.dtype).tiny
         factors = rounded(hidden, weight, bias, precision)
+        # The same memory for all chunks: fresh pages would cost more than what is done in them.
+        room = factors[0].new_empty(min(rows, tokens), len(weight))
+        block_room = hidden.new_empty(min(block, tokens), len(weight))
         for start in range(0, tokens, rows):
             h = factors[0][start : start + rows]
-            errors = logits(h, *factors[1:])
+            errors = logits(h, *factors[1:], out=room[: len(h)])
             for first in range(0, len(h), block):
                 scores = errors[first : first + block]
                 target = targets[start + first :][: len(scores)].unsqueeze(1)
-                probabilities = torch.softmax(scores, 1, dtype=hidden.dtype)
+                probabilities = block_room[: len(scores)]
+                torch.softmax(scores, 1, dtype=hidden.dtype, out=probabilities)
                 at_target = probabilities.gather(1, target)
                 total -= at_target.clamp_min(smallest).log_().sum()
                 # d loss / d logits = (softmax - one-hot) / tokens, formed in place.
@@ -80,9 +85,9 @@ class _CrossEntropy(torch.autograd.Function):
             raise RuntimeError("the chunked softmax can be differentiated once only")
         grad_hidden, grad_weight, grad_bias = ctx.saved_tensors
         return (
-            grad_hidden * grad_output,
-            grad_weight * grad_output,
-            None if grad_bias is None else grad_bias * grad_output,
+            grad_hidden.mul_(grad_output),
+            grad_weight.mul_(grad_output),
+            None if grad_bias is None else grad_bias.mul_(grad_output),
             None,
             None,
         )
@@ -94,9 +99,10 @@ def cross_entropy(
     """Mean cross-entropy of ``softmax(hidden @ weight.T + bias)`` in nats.
 
     ``hidden`` (tokens, embedding), ``weight`` (vocabulary, embedding), ``bias`` (vocabulary,) or
-    None, ``targets`` (tokens,) int64. Differentiable once; a second derivative raises RuntimeError.
-    A token's loss is said no higher than -log of the smallest normal number (87 in fp32); its
-    gradient is exact there too.
+    None, ``targets`` (tokens,) int64. Differentiable once, in one backward pass, which scales the
+    gradients where they lie: a second pass or derivative raises RuntimeError. A token's loss is
+    said no higher than -log of the smallest normal number (87 in fp32); its gradient is exact
+    there too.
     """
     loss: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
         hidden, weight, bias, targets, precision
@@ -134,11 +140,13 @@ def evaluate(
     return loss, correct
 
 
-def logits(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """``hidden @ weight.T + bias`` (tokens, rows of ``weight``); ``bias`` may be None."""
+def logits(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor | None = None
+) -> Tensor:
+    """``hidden @ weight.T + bias`` (tokens, rows of weight), in ``out``; ``bias`` may be None."""
     if bias is None:
-        return torch.mm(hidden, weight.t())
-    return torch.addmm(bias, hidden, weight.t())
+        return torch.mm(hidden, weight.t(), out=out)
+    return torch.addmm(bias, hidden, weight.t(), out=out)
 
 
 def rounded(

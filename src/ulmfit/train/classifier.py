@@ -25,15 +25,13 @@ from ulmfit.store.tokens import TokenStore, read_tokens
 from ulmfit.train import weights
 from ulmfit.train.batches import pad, sortish
 from ulmfit.train.card import Meter, card
-from ulmfit.train.device import compute
+from ulmfit.train.device import SMALL, compute
 from ulmfit.train.history import CLASSIFIER, History
 from ulmfit.train.keeper import keeper
 from ulmfit.train.loop import Loop, Score, Update
 from ulmfit.train.losses import balanced
 from ulmfit.train.predict import class_logits, class_probabilities, pooled_features
 
-SMALL = 512
-"""Hidden size up to which all freed memory is kept for the next update."""
 Batch = NDArray[np.intp]
 """Places of documents among those that train."""
 

@@ -21,6 +21,8 @@ from ulmfit.model.precision import bf16_is_native, matmul
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of glibc's malloc.h
 MMAP_MAX, MMAP_THRESHOLD = 1 << 16, 32 << 20
 """glibc's own number of blocks apart from the heap, and its largest limit for what may be one."""
+SMALL = 512
+"""Hidden size up to which all freed memory is kept for the next update."""
 SLOW_BF16 = (
     "precision bf16: this device has no instructions for products of bf16, so they are emulated: "
     "right, but slower than precision fp32"

@@ -31,7 +31,7 @@ from ulmfit.train.batches import (
     window_lengths,
 )
 from ulmfit.train.card import Meter, card
-from ulmfit.train.device import compute
+from ulmfit.train.device import SMALL, compute
 from ulmfit.train.history import LANGUAGE_MODEL, History
 from ulmfit.train.keeper import keeper
 from ulmfit.train.loop import Loop, Score, Update
@@ -87,7 +87,10 @@ def train_language_model(
             return
         meter = Meter()
         log = History(LANGUAGE_MODEL, f"{stage} {direction}")
-        with compute(device, recipe.compute_threads, seed, recipe.precision) as where:
+        # The gates of a large model in fp32 are the largest blocks of all: kept, they take a fifth
+        # more memory to save a twentieth of the time.
+        keep = recipe.architecture.hidden <= SMALL or recipe.precision == "bf16"
+        with compute(device, recipe.compute_threads, seed, recipe.precision, keep) as where:
             model = LanguageModel(
                 len(store.vocabulary),
                 recipe.architecture,
