@@ -1,0 +1,1 @@
+"""What a study costs before any of its jobs runs: jobs, hours, memory, disk. Nothing imports torch."""
