@@ -14,9 +14,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ulmfit import __version__, arguments
 from ulmfit.errors import UserError, explained
+
+if TYPE_CHECKING:
+    from ulmfit.forecast.work import Shape
 
 
 def main(line: Sequence[str] | None = None) -> int:
@@ -227,6 +231,25 @@ def _report(options: argparse.Namespace) -> None:
     make_report(options.manifest, results, options.output)
 
 
+def _plan(options: argparse.Namespace) -> None:
+    from ulmfit.forecast.forecast import forecast
+    from ulmfit.forecast.show import show
+    from ulmfit.forecast.speeds import choose
+    from ulmfit.studies import load_study
+
+    def measure(shape: Shape, trained: Sequence[tuple[str, ...]]) -> list[float]:
+        from ulmfit.train.calibration import calibrate
+
+        size = shape.vocabulary, shape.classes, shape.length
+        return calibrate(shape.recipe, *size, trained, "cpu")
+
+    plan = load_study(options.configfile)
+    results = options.results or Path("results", plan.study.study)
+    speed = choose(options.gpu, options.rate, measure)
+    found = forecast(plan, results, options.cores, speed)
+    print(*([json.dumps(found.as_dict(), indent=1)] if options.json else show(found)), sep="\n")
+
+
 def _schema(options: argparse.Namespace) -> None:
     from ulmfit.config.documentation import write_documentation
 
@@ -359,6 +382,9 @@ def _parser() -> argparse.ArgumentParser:
 
     add = stage("report", _report, "Write the report of a study.")
     arguments.paths(add, "manifest", "provenance", "output")
+
+    add = stage("plan", _plan, "Say what a study costs, before anything starts.")
+    arguments.forecast(add)
 
     add = stage("schema", _schema, "Write config/schema.json and config/README.md.")
     add.add_argument("--config", type=Path, default=Path("config"), help="folder to write to")
