@@ -18,6 +18,9 @@ MODELS = (
     ("classify", paths.CLASSIFIER),
 )
 OUTPUTS = ("predictions.parquet", "metrics.json")
+BEFORE_TEST = "tables/before_test.csv"
+SEAL = f"before_test:{BEFORE_TEST}"
+TESTS = {"model": "score_test", "ensemble": "ensemble_test", "baseline": "baseline_test"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Jobs:
         manifest = self._add("manifest", "manifest.json", (), ("",))
         unsealed = list(plan.unsealed())
         if unsealed:
-            self._add("before_test", "tables/before_test.csv", (*scores, manifest), ("",))
+            self._add("before_test", BEFORE_TEST, (*scores, manifest), ("",))
         tests = [self._test(run) for run in unsealed]
         inputs = (*scores, *tests, *leakages, manifest)
         tables = self._add("tables", "tables/runs.csv", inputs, ("",))
@@ -153,18 +156,16 @@ class Jobs:
 
     def _test(self, run: Run) -> str:
         documents, path = self._documents(run.dataset), f"{run.path}/test"
-        seal = "before_test:tables/before_test.csv"
         if run.kind == "baseline":
-            inputs = (documents, self._folds(run.dataset), seal)
-            return self._add("baseline_test", path, inputs, OUTPUTS, run.fields)
-        if run.kind == "ensemble":
+            inputs: tuple[str, ...] = (documents, self._folds(run.dataset), SEAL)
+        elif run.kind == "ensemble":
             inputs = (*map(self._predicted, run.members), documents, f"ensemble:{run.path}")
-            return self._add("ensemble_test", path, inputs, OUTPUTS, run.fields)
-        inputs = (self._predicted(run), documents)
-        return self._add("score_test", path, inputs, OUTPUTS, run.fields)
+        else:
+            inputs = (self._predicted(run), documents)
+        return self._add(TESTS[run.kind], path, inputs, OUTPUTS, run.fields)
 
     def _predicted(self, run: Run) -> str:
-        inputs = (self._model(run), "before_test:tables/before_test.csv")
+        inputs = (self._model(run), SEAL)
         files = ("probabilities.npz",)
         return self._add("predict_test", f"{run.path}/test", inputs, files, run.fields)
 

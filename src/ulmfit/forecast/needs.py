@@ -28,21 +28,21 @@ class Rule:
     cores: int = 1
 
 
-# Measured on the built-in study and on the texts of docs/data.md, on one machine: assumed elsewhere.
-# All small beside a training, but on large texts not nothing.
+# Measured on the built-in study and the texts of docs/data.md on one machine, assumed on others: small
+# beside trainings, but on large texts not nothing.
 RULES = {
     "fetch": Rule(1.0, 0.0, 60),
-    "documents": Rule(2.0, 6.0, 200, 15),
+    "documents": Rule(0.5, 0.4, 150, 20),
     "folds": Rule(0.8, 0.9, 180, 25),
-    "leakage": Rule(0.8, 0.5, 200, 20),
-    "tokenizer": Rule(0.3, 4.0, 150, 110),
-    "tokens": Rule(1.6, 2.0, 260, 30, cores=4),
+    "leakage": Rule(0.8, 0.5, 200, 10),
+    "tokenizer": Rule(0.3, 4.0, 240, 70),
+    "tokens": Rule(1.6, 2.0, 270, 12, cores=4),
     "score": Rule(0.55, 0.0, 160),
     "score_test": Rule(0.5, 0.0, 160),
     "ensemble": Rule(0.6, 0.0, 165),
     "ensemble_test": Rule(0.5, 0.0, 165),
-    "baseline": Rule(2.0, 35.0, 280, 25),
-    "baseline_test": Rule(2.2, 35.0, 280, 25),
+    "baseline": Rule(2.0, 35.0, 310, 25),
+    "baseline_test": Rule(2.2, 35.0, 310, 25),
     "manifest": Rule(0.25, 0.0, 60),
     "before_test": Rule(0.2, 0.0, 60),
     "tables": Rule(1.1, 0.0, 275),
@@ -50,16 +50,22 @@ RULES = {
     "report": Rule(0.7, 0.0, 120),
     "all": Rule(0.0, 0.0, 0),
 }
+READING_PACKAGES_S = 8.5
+"""Of the sources that read docstrings, beside what `documents` takes."""
+PIECES_FROM = 10e6
+"""Tokens from which learning sub-words takes no longer."""
 SUBWORD_TOKENS = 0.3
 """Seconds of sub-word tokenization over those of words."""
 
-# Disk. An id of 12 letters and a fold of 6, 4 bytes each, and fp32 probabilities; parquet packs them.
-PROBABILITY, CLASS_PROBABILITY = 72, 4
+# Disk. Beside an id: a fold of 8 letters, 4 bytes each, and fp32 probabilities. Parquet packs both.
+PROBABILITY, CLASS_PROBABILITY = 32, 4
 PREDICTION, CLASS_PREDICTION = 20, 5
 RECORD = 8_500
 """metrics.json, card.json and history.csv of a model: about so much."""
 TOKEN_BYTES, WORD_BYTES = 2, 9
 """Of an id, of a line of a vocabulary."""
+TOKENS_OF_A_DOCUMENT = 66
+"""In a token folder: offset, fold, label and rank; its id comes on top."""
 DOCUMENT_BYTES_A_TOKEN, DOCUMENT_BYTES = 2.2, 40
 """Parquet packs text by about half; an id, a fold and a rank of each document."""
 LOG = 2_000
@@ -104,7 +110,10 @@ class Needs:
         rule = RULES[job.rule]
         tokens = self._tokens(job) / 1e6
         seconds = rule.seconds + rule.per_million * tokens
-        if job.rule in ("tokenizer", "tokens"):
+        if job.rule == "documents":
+            source = self.sizes.plan.text(job.fields["text"]).source
+            seconds += READING_PACKAGES_S * source.startswith("docstrings-")
+        elif job.rule in ("tokenizer", "tokens"):
             words = self.sizes.plan.kind(job.fields["tokenizer"]) == "word"
             if job.rule == "tokenizer" and words:
                 seconds = rule.seconds
@@ -125,6 +134,7 @@ class Needs:
             shown = ("select", "report") if job.rule == "classify" else ("test",)
             folds = self.sizes.documents(job.fields["dataset"])
             one = PROBABILITY + CLASS_PROBABILITY * work.shape.classes
+            one += self.sizes.id_bytes(job.fields["dataset"])
             disk += sum(folds[fold] for fold in shown) * one
         passing = KEPT_CHECKPOINTS * CHECKPOINT * weights if work.trains else 0.0
         seconds = START_S + self.training_s(work)
@@ -139,7 +149,7 @@ class Needs:
         if job.rule == "leakage":
             return sizes.tokens(fields["dataset"]) + sizes.tokens(fields["corpus"])
         if job.rule == "tokenizer" and fields["trained_on"] in sizes.plan.texts():
-            return sizes.tokens(fields["trained_on"])
+            return min(sizes.tokens(fields["trained_on"]), PIECES_FROM)
         if job.rule in ("baseline", "baseline_test"):
             documents = sizes.documents(fields["dataset"])
             n = documents["fit"] if fields["n_labelled"] == "all" else int(fields["n_labelled"])
@@ -162,7 +172,8 @@ class Needs:
             words = sizes.vocabulary(fields["text"], fields)
             documents = sum(fold.documents for fold in folds)
             ids = TOKEN_BYTES * sum(fold.tokens for fold in folds)
-            return ids + WORD_BYTES * words + 3 * DOCUMENT_BYTES * documents
+            one = TOKENS_OF_A_DOCUMENT + sizes.id_bytes(fields["text"])
+            return ids + WORD_BYTES * words + one * documents
         if job.rule in ("score", "ensemble", "baseline"):
             return self._predictions(fields["dataset"], ("select", "report"))
         if job.rule in ("score_test", "ensemble_test", "baseline_test"):

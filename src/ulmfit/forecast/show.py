@@ -23,6 +23,14 @@ def amount(size: float) -> str:
     return f"{size / GB:,.1f} GB" if size >= GB else f"{size / 1e6:,.0f} MB"
 
 
+def flops(count: float) -> str:
+    """FLOPs in the unit that suits them."""
+    for unit, size in (("EFLOP", 1e18), ("PFLOP", 1e15)):
+        if count >= size:
+            return f"{count / size:,.1f} {unit}"
+    return f"{count / 1e12:,.1f} TFLOP"
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of columns, the first to the left and the others to the right."""
     widths = [max(len(row[k]) for row in (head, *rows)) for k in range(len(head))]
@@ -38,7 +46,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def show(found: Forecast) -> list[str]:
     """Lines for readers."""
-    what = "GPU" if found.gpu else "CPU"
     shown = [stage for stage in found.stages if stage.rule != "all"]
     rows = [
         [
@@ -63,7 +70,16 @@ def show(found: Forecast) -> list[str]:
     )
     shared = sum(stage.jobs for stage in trained)
     saved_s = alone_s - sum(stage.cpu_s for stage in trained)
-    head = ["stage", "jobs", "done", "left", f"{what} time", "of it left", "unshared", f"{what} time"]
+    head = [
+        "stage",
+        "jobs",
+        "done",
+        "left",
+        f"{what} time",
+        "of it left",
+        "unshared",
+        f"{what} time",
+    ]
     largest, at_once = (f"{n / GIB:,.1f} GiB" for n in (found.largest_memory, found.memory_at_once))
     disk = sum(found.disk.values())
     weights = sum(found.disk.get(rule, 0.0) for rule in TRAININGS)
@@ -73,7 +89,9 @@ def show(found: Forecast) -> list[str]:
         "",
         *table(head, rows),
         "",
-        f"Device   {found.device}; {found.flops / 1e15:,.2f} PFLOP in all",
+        f"Device   {found.device}",
+        f"Time     {'of the GPU for models, ' if found.gpu else ''}CPU time"
+        f"{' for the rest' if found.gpu else ''}; matrix products {flops(found.flops)} in all",
         f"Sharing  saves {alone - shared:,} of {alone:,} trainings and {duration(saved_s)}: "
         "unshared, each row of each table would train its own models",
         f"Wall     {duration(found.left_wall_s)} left of {duration(found.wall_s)} on {cores}"

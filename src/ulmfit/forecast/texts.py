@@ -1,7 +1,8 @@
-"""How large the texts of a study are: counted where they are prepared, else published or guessed."""
+"""How large the texts of a study are: counted where prepared, else published or guessed."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from ulmfit.config.sources import Folds
 from ulmfit.config.study import Text
 from ulmfit.errors import UserError
 from ulmfit.store.files import read_json
+from ulmfit.store.probabilities import DAMAGED
 from ulmfit.store.tokens import FOLDS
 
 
@@ -73,6 +75,9 @@ BYTES_A_TOKEN, TOKENS_A_DOCUMENT, PACKED = 5.0, 100.0, 2.5
 one of a packed file stands for."""
 PACKED_FILES = (".gz", ".tgz", ".zip", ".xz", ".bz2", ".parquet")
 UNKNOWN_DOCUMENTS = 10_000
+ID_LETTERS = {"docstrings-sections": 130, "docstrings-prose": 170}
+USUAL_ID = 12
+"""Letters of the longest id, four bytes each in arrays."""
 LONGEST = 6
 """Length of the longest document of an unprepared text, in mean lengths."""
 
@@ -162,7 +167,7 @@ class Sizes:
             tokens = self.read(fields).tokens
         else:
             tokens = self.folds(text, fields)["fit"].tokens
-        return min(largest, round(1.14 * tokens**0.66))
+        return min(largest, round(1.14 * math.pow(tokens, 0.66)))
 
     def classes(self, text: str) -> int:
         """Classes of a dataset."""
@@ -175,11 +180,17 @@ class Sizes:
         """Tokens of the longest document."""
         if self._tokens(text, fields) and self.results:
             path = self.results / self.plan.tokens(text, fields) / "documents.npz"
-            if path not in self._read:
-                with np.load(path, allow_pickle=False) as arrays:
-                    self._read[path] = int(np.diff(arrays["offsets"]).max(initial=1))
-            return int(self._read[path])
+            if path.exists():
+                return self._arrays(path)[0]
         return round(LONGEST * self._length(text, fields))
+
+    def id_bytes(self, text: str) -> int:
+        """Bytes of a document's id in arrays, which are as wide as the longest."""
+        folders = sorted(self.results.glob(f"tokens/{text}/*/*")) if self.results else []
+        for path in (folder / "documents.npz" for folder in folders):
+            if path.exists():
+                return self._arrays(path)[1]
+        return 4 * ID_LETTERS.get(self.plan.text(text).source, USUAL_ID)
 
     def tokens(self, text: str) -> int:
         """Words of all folds, about: what stages before the tokens read."""
@@ -201,6 +212,18 @@ class Sizes:
 
     def _tokens(self, text: str, fields: Fields) -> Any:
         return self._facts(f"{self.plan.tokens(text, fields)}/tokens.json")
+
+    def _arrays(self, path: Path) -> tuple[int, int]:
+        """(tokens of the longest document, bytes of an id) of a token folder."""
+        if path not in self._read:
+            try:
+                with np.load(path, allow_pickle=False) as arrays:
+                    longest = int(np.diff(arrays["offsets"]).max(initial=1))
+                    self._read[path] = longest, int(arrays["document"].dtype.itemsize)
+            except DAMAGED as error:
+                raise UserError(f"{path} is damaged ({error}): delete it, run again") from error
+        found: tuple[int, int] = self._read[path]
+        return found
 
     def _facts(self, path: str) -> Any:
         """A JSON file of the study; None where it is not made."""

@@ -112,7 +112,9 @@ class Works:
 
     def _pretrain(self, fields: dict[str, str]) -> Work:
         corpus = fields["corpus"]
-        return self._language_model("pretrain", corpus, fields, self.sizes.folds(corpus, fields)["fit"])
+        return self._language_model(
+            "pretrain", corpus, fields, self.sizes.folds(corpus, fields)["fit"]
+        )
 
     def _finetune(self, fields: dict[str, str]) -> Work:
         return self._language_model("finetune", fields["dataset"], fields, self.sizes.read(fields))
