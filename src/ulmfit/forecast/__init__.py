@@ -1,1 +1,1 @@
-"""What a study costs before any of its jobs runs: jobs, hours, memory, disk. Nothing imports torch."""
+"""What a study costs before its jobs run: how many, hours, memory, disk. Imports no torch."""

@@ -28,8 +28,8 @@ class Rule:
     cores: int = 1
 
 
-# Measured on the built-in study and the texts of docs/data.md on one machine, assumed on others: small
-# beside trainings, but on large texts not nothing.
+# Measured on the built-in study and the texts of docs/data.md on one machine, assumed on others:
+# small beside trainings, but on large texts not nothing.
 RULES = {
     "fetch": Rule(1.0, 0.0, 60),
     "documents": Rule(0.5, 0.4, 150, 20),

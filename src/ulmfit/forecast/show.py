@@ -70,16 +70,7 @@ def show(found: Forecast) -> list[str]:
     )
     shared = sum(stage.jobs for stage in trained)
     saved_s = alone_s - sum(stage.cpu_s for stage in trained)
-    head = [
-        "stage",
-        "jobs",
-        "done",
-        "left",
-        f"{what} time",
-        "of it left",
-        "unshared",
-        f"{what} time",
-    ]
+    head = ["stage", "jobs", "done", "left", "time", "time left", "unshared", "time"]
     largest, at_once = (f"{n / GIB:,.1f} GiB" for n in (found.largest_memory, found.memory_at_once))
     disk = sum(found.disk.values())
     weights = sum(found.disk.get(rule, 0.0) for rule in TRAININGS)

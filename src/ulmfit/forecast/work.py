@@ -20,8 +20,14 @@ SOFTMAX_ROWS, SOFTMAX_BLOCKS = 512, 3
 """Tokens whose logits are in memory at once, and how many times."""
 PREDICTED = 128
 """Documents a batch without gradients."""
-LONG_TOKENS = 2
-"""Values that are kept, a unit and token, of chunks whose inner values are computed again."""
+EVALUATED = 5
+"""The same without gradients."""
+INNER_VALUES = 384
+"""Places a document whose inner values are kept, as in `model.classifier`."""
+SMALL, HEAP = 512, 1.4
+"""Hidden size up to which freed blocks are kept (`train.device`), and what they then add."""
+TEXT_BYTES = 16
+"""Of a token of a language model's text, in its orders."""
 
 
 @dataclass(frozen=True)
@@ -69,20 +75,21 @@ class Work:
         recipe = self.shape.recipe
         units = sum(out for _, out in recipe.architecture.lstm_sizes)
         weights = 4 * self.parameters
-        width = recipe.architecture.embedding
         if isinstance(recipe, LanguageModel):
             slots = recipe.batch_size * recipe.bptt
             words = self.shape.vocabulary if recipe.softmax == "exact" else recipe.negatives
             softmax = SOFTMAX_BLOCKS * 4 * SOFTMAX_ROWS * words
-            return COPIES * weights + slots * 4 * GATES * units + softmax
+            text = TEXT_BYTES * self.text.tokens
+            return COPIES * weights + slots * 4 * GATES * units + softmax + text
         longest = min(self.longest, recipe.max_seq + recipe.bptt)
-        pooled = PREDICTED * longest * 4 * (units + 2 * width)
+        evaluation = PREDICTED * min(longest, recipe.bptt) * 4 * EVALUATED * units
         if not self.trains:
-            return weights + pooled
-        chunk = min(longest, recipe.bptt)
-        inner = recipe.batch_size * chunk * 4 * GATES * units
-        kept = recipe.batch_size * longest * 4 * (LONG_TOKENS * units + 4 * width)
-        return COPIES * weights + max(inner + kept, pooled)
+            return weights + evaluation
+        inner = min(longest, INNER_VALUES + recipe.bptt)
+        gradients = recipe.batch_size * inner * 4 * GATES * units
+        small = recipe.architecture.hidden <= SMALL
+        values = HEAP * (gradients + evaluation) if small else max(gradients, evaluation)
+        return COPIES * weights + values
 
 
 class Works:
