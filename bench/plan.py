@@ -33,9 +33,9 @@ NOWHERE = Path("results of no study")
 STUDY = Path(__file__).resolve().parents[1] / "config/config.yaml"
 
 
-def measure(shape: Shape, trained: Sequence[tuple[str, ...]]) -> list[float]:
-    """Calibrate the CPU."""
-    return calibrate(shape.recipe, shape.vocabulary, shape.classes, shape.length, trained)
+def measure(shape: Shape, trained: Sequence[tuple[str, ...]], device: str) -> list[float]:
+    """Calibrate a device of this machine."""
+    return calibrate(shape.recipe, shape.vocabulary, shape.classes, shape.length, trained, device)
 
 
 def predicted(plan: Plan, results: Path, cores: int) -> Forecast:

@@ -101,8 +101,8 @@ def forecast(parser: argparse.ArgumentParser) -> None:
         "--gpu",
         default="none",
         metavar="NAME",
-        help="a GPU of the table of rates, or none (default): the CPU of this machine, calibrated "
-        "in some seconds",
+        help="a GPU of the table of rates (h200, unnamed), here: the GPU of this machine, or none "
+        "(default): its CPU; the last two are calibrated in some seconds",
     )
     parser.add_argument(
         "--rate", type=positive, metavar="TFLOP/s", help="a rate of your own: nothing is calibrated"

@@ -237,11 +237,11 @@ def _plan(options: argparse.Namespace) -> None:
     from ulmfit.forecast.speeds import choose
     from ulmfit.studies import load_study
 
-    def measure(shape: Shape, trained: Sequence[tuple[str, ...]]) -> list[float]:
+    def measure(shape: Shape, trained: Sequence[tuple[str, ...]], device: str) -> list[float]:
         from ulmfit.train.calibration import calibrate
 
         size = shape.vocabulary, shape.classes, shape.length
-        return calibrate(shape.recipe, *size, trained, "cpu")
+        return calibrate(shape.recipe, *size, trained, device)
 
     plan = load_study(options.configfile)
     results = options.results or Path("results", plan.study.study)

@@ -36,8 +36,11 @@ GPUS = {
 }
 """A token of the paper's model is 193 MFLOP in training. No GPU has been measured."""
 
-Measure = Callable[[Shape, Sequence[tuple[str, ...]]], Sequence[float]]
-"""Seconds a token of a shape while each of some sets of groups trains; none: in evaluation."""
+HERE, NONE = "here", "none"
+"""Beside names of the table: the GPU of this machine, and its CPU."""
+Measure = Callable[[Shape, Sequence[tuple[str, ...]], str], Sequence[float]]
+"""Seconds a token of a shape while each of some sets of groups trains (an empty one: in
+evaluation), on the device ``cpu`` or ``cuda``."""
 
 
 class Speed(ABC):
@@ -86,7 +89,7 @@ class Calibrated(Speed):
         for key, work in largest.items():
             by_flops = sorted(trained[key], key=lambda groups: _update(work.shape, groups))
             ends = list(dict.fromkeys((*by_flops[:1], *by_flops[-1:])))
-            *updates, evaluation = measure(work.shape, (*ends, ()))
+            *updates, evaluation = measure(work.shape, (*ends, ()), "cuda" if gpu else "cpu")
             points = [
                 (float(_update(work.shape, groups)), seconds)
                 for groups, seconds in zip(ends, updates, strict=True)
@@ -118,25 +121,25 @@ def named(gpu: str) -> Flat:
     rate = GPUS.get(gpu.lower())
     if rate is None:
         raise UserError(
-            f"gpu {gpu!r}: not in the table; known: {', '.join(GPUS)}, none (the CPU of this "
-            "machine); or give its TFLOP/s with --rate"
+            f"gpu {gpu!r}: not in the table; known: {', '.join(GPUS)}, {HERE} (that of this "
+            f"machine), {NONE} (its CPU); or give TFLOP/s with --rate"
         )
     return Flat(rate.tflops, f"{rate.title}, {rate.tflops:g} TFLOP/s ({rate.basis})", gpu=True)
 
 
 def choose(gpu: str, tflops: float | None, measure: Measure) -> Callable[[Sequence[Work]], Speed]:
-    """How the speed of some work is known: by a rate if one is given, by the table for a named
-    GPU, else by calibrating the CPU.
+    """How the speed of some work is known: by a rate if one is given, by the table for a GPU that
+    it names, else by calibrating the GPU or the CPU of this machine.
     """
-    with_gpu = gpu.lower() != "none"
+    with_gpu = gpu.lower() != NONE
     if tflops is not None:
         what = f"{gpu if with_gpu else 'CPU'}, {tflops:g} TFLOP/s as given"
         return lambda _: Flat(tflops, what, with_gpu)
-    if with_gpu:
+    if gpu.lower() not in (HERE, NONE):
         flat = named(gpu)
         return lambda _: flat
-    what = "CPU of this machine, calibrated now, one job at a time"
-    return lambda works: Calibrated(works, measure, what, gpu=False)
+    what = f"{'GPU' if with_gpu else 'CPU'} of this machine, calibrated now, one job at a time"
+    return lambda works: Calibrated(works, measure, what, with_gpu)
 
 
 def _stages(shape: Shape) -> Sequence[Stage]:

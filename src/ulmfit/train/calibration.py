@@ -45,7 +45,7 @@ def calibrate(
     classes: int,
     length: int,
     trained: Sequence[tuple[str, ...]],
-    device: str = "cpu",
+    device: str,
 ) -> list[float]:
     """Seconds a token while each of the sets of groups trains; an empty set: in evaluation.
 
