@@ -25,7 +25,7 @@ def left(plan: Plan, jobs: Mapping[str, Job], results: Path) -> set[str]:
     targets = {
         key for job in jobs.values() if not job.outputs for key in job.inputs if key in missing
     }
-    stale = {key for key, job in jobs.items() if key not in missing and _stale(plan, job, results)}
+    stale = {key for key, job in jobs.items() if _stale(plan, job, results)}
     readers: dict[str, list[str]] = {key: [] for key in jobs}
     for key, job in jobs.items():
         for read in job.inputs:
@@ -48,11 +48,12 @@ def _there(job: Job, results: Path) -> bool:
 
 
 def _stale(plan: Plan, job: Job, results: Path) -> bool:
-    """Whether a training was made by another recipe than the plan's."""
-    if job.rule not in TRAININGS:
+    """Whether a training was made by another recipe than the plan's, its weights kept or not."""
+    path = results / job.path / "card.json"
+    if job.rule not in TRAININGS or not path.exists():
         return False
     try:
-        card = read_json(results / job.path / "card.json")
+        card = read_json(path)
     except UserError:
         return True
     return bool(card.get("recipe") != json.loads(plan.recipe(job.rule, job.fields)))
