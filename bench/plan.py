@@ -2,8 +2,8 @@
 
 Jobs, CPU-seconds by stage, wall time, memory and disk that ``python -m ulmfit plan`` says, without
 and with the sizes of the prepared texts, and what benchmark files and cards of the study say.
-CPU-seconds of trainings are those of the cards, with the start-up of a quiet machine added; those of
-other jobs are their wall seconds, which other work on the machine may have raised.
+CPU-seconds of trainings are those of the cards, and the start-up of a quiet machine; those of other
+jobs are their wall seconds, which other work on the machine may have raised.
 """
 
 from __future__ import annotations
