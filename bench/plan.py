@@ -25,17 +25,12 @@ from ulmfit.errors import UserError
 from ulmfit.forecast.forecast import Forecast, forecast
 from ulmfit.forecast.needs import START_S
 from ulmfit.forecast.speeds import choose
-from ulmfit.forecast.work import MIB, Shape
+from ulmfit.forecast.work import MIB
+from ulmfit.planning import measure
 from ulmfit.studies import load_study
-from ulmfit.train.calibration import calibrate
 
 NOWHERE = Path("results of no study")
 STUDY = Path(__file__).resolve().parents[1] / "config/config.yaml"
-
-
-def measure(shape: Shape, trained: Sequence[tuple[str, ...]], device: str) -> list[float]:
-    """Calibrate a device of this machine."""
-    return calibrate(shape.recipe, shape.vocabulary, shape.classes, shape.length, trained, device)
 
 
 def predicted(plan: Plan, results: Path, cores: int) -> Forecast:

@@ -14,13 +14,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ulmfit import __version__, arguments
 from ulmfit.errors import UserError, explained
-
-if TYPE_CHECKING:
-    from ulmfit.forecast.work import Shape
 
 
 def main(line: Sequence[str] | None = None) -> int:
@@ -232,22 +228,9 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from ulmfit.forecast.forecast import forecast
-    from ulmfit.forecast.show import show
-    from ulmfit.forecast.speeds import choose
-    from ulmfit.studies import load_study
+    from ulmfit.planning import planned
 
-    def measure(shape: Shape, trained: Sequence[tuple[str, ...]], device: str) -> list[float]:
-        from ulmfit.train.calibration import calibrate
-
-        size = shape.vocabulary, shape.classes, shape.length
-        return calibrate(shape.recipe, *size, trained, device)
-
-    plan = load_study(options.configfile)
-    results = options.results or Path("results", plan.study.study)
-    speed = choose(options.gpu, options.rate, measure)
-    found = forecast(plan, results, options.cores, speed)
-    print(*([json.dumps(found.as_dict(), indent=1)] if options.json else show(found)), sep="\n")
+    print(*planned(options), sep="\n")
 
 
 def _schema(options: argparse.Namespace) -> None:
