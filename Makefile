@@ -1,6 +1,7 @@
 # make study        set up, run the built-in study, print the path of its report; again: go on, whatever
 #                   stopped it
 # make study-full   the same with every experiment, about an hour and a half on two busy cores
+# make plan         say what the study will cost, before anything starts; GPU=... for one of the table
 # make test         set up, check style and types, run the tests
 # make test-cluster run studies through a real SLURM on this machine; INSTALL=yes installs its Debian packages
 # PYTHON=python3.12 chooses an interpreter; PIP_ARGS="..." goes to pip (another torch build, a mirror).
@@ -10,6 +11,7 @@ CORES ?= all
 GPUS ?= 1
 ARGS ?=
 STUDY ?= config/config.yaml
+GPU ?= none
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 
@@ -19,13 +21,16 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: study study-full test test-cluster setup clean-weights schema
+.PHONY: study study-full plan test test-cluster setup clean-weights schema
 
 study: $(VENV)/.base
 	@$(VENV)/bin/python workflow/scripts/study.py $(STUDY) --cores $(CORES) --resources gpu=$(GPUS) $(ARGS)
 
 study-full: STUDY := config/studies/docstrings-full.yaml
 study-full: study
+
+plan: $(VENV)/.base
+	@$(RUN) ulmfit plan --configfile $(STUDY) --cores $(CORES) --gpu $(GPU) $(ARGS)
 
 test: $(VENV)/.test
 	$(RUN) ruff format --check src tests bench

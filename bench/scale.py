@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -29,21 +29,19 @@ import yaml
 
 from bench.engine import DRY_RUN, ROOT, SnakemakeFailed, snakemake
 from bench.markdown import table
-from bench.paper_jobs import TEXTS, Job, Sizes, all_documents, alone, copies, shared
 from ulmfit.config import paths
 from ulmfit.config.manifest import manifest
 from ulmfit.config.plan import Plan
 from ulmfit.config.recipes import Classifier, LanguageModel, from_json
+from ulmfit.forecast.jobs import TRAININGS, Job, Jobs, alone
+from ulmfit.forecast.needs import Needs
+from ulmfit.forecast.speeds import GPUS, named
+from ulmfit.forecast.texts import Sizes
 from ulmfit.model import cost
 from ulmfit.store.files import canonical_json
 from ulmfit.studies import load_plan, plan_values
 
 STUDY = ROOT / "config/studies/paper.yaml"
-
-
-RATES = {"slow": 12.5, "goal": 48.0}
-"""TFLOP/s that a GPU makes of an LM: fastai's published 65 thousand tokens a second of the paper's
-model on an unnamed GPU in fp16, and the goal of 250 thousand on one H200, of 193 MFLOP each."""
 
 OUTPUTS = {
     **dict.fromkeys(("fetch", "tokenizer", "manifest", "before_test", "predict_test"), 1),
@@ -54,11 +52,18 @@ OUTPUTS = {
 }
 """Files that a job of a rule makes, beside its log and its benchmark."""
 
-RUN_BYTES = 4_000 + 2_500 + 2_000
-"""metrics.json, card.json, history.csv of a run: about so much (measured)."""
-KEPT_CHECKPOINTS, CHECKPOINT = 2, 4
-"""Checkpoints kept while a job trains, and the size of one in weights: with both moments of Adam,
-and the best weights so far."""
+MODELS = (*TRAININGS, "predict_test")
+STORED = {
+    "pretrain": "pretrained LMs",
+    "finetune": "fine-tuned LMs",
+    "classify": "classifiers and probabilities",
+    "predict_test": "probabilities of the test fold",
+    "tokens": "tokens",
+    "fetch": "published files",
+    "documents": "documents",
+    "folds": "documents",
+}
+"""What the bytes of a rule are called; those of all others are predictions and small files."""
 
 
 # Measured: dry runs
@@ -118,9 +123,9 @@ def heading(arguments: argparse.Namespace) -> str:
     )
 
 
-def jobs_table(done: DryRun, sizes: Sizes) -> str:
+def jobs_table(done: DryRun, plan: Plan) -> str:
     """Jobs per rule, and those of training if nothing were shared."""
-    without = Counter(job.stage for job in alone(sizes))
+    without = Counter(key.split(":")[0] for key in alone(plan))
     rows = [(f"`{rule}`", f"{n:,}", f"{without[rule]:,}" if without[rule] else "")
             for rule, n in done.jobs.most_common()]  # fmt: skip
     total = sum(done.jobs.values())
@@ -143,57 +148,49 @@ def growth_table(found: Sequence[DryRun]) -> str:
     )
 
 
-def disk_table(done: DryRun, sizes: Sizes, jobs: Sequence[Job]) -> tuple[str, dict[str, float]]:
+def disk_table(done: DryRun, jobs: Mapping[str, Job], needs: Needs) -> tuple[str, dict[str, float]]:
     """Bytes by kind of file."""
-    weights: Counter[str] = Counter()
-    for job in jobs:
-        weights[job.stage] += 4 * job.parameters
-    probabilities = predictions = 0.0
-    unsealed = {run.path for run in sizes.plan.unsealed()}
-    for run in sizes.plan.runs():
-        one = TEXTS[run.dataset]
-        shown = sizes.folds(run.dataset)[1] + (one.test if run.path in unsealed else 0)
-        # An id of 12 letters and a fold of 6, 4 bytes each, and fp32; parquet packs them.
-        probabilities += shown * (72 + 4 * one.classes) * (run.kind == "model")
-        predictions += shown * (20 + 5 * one.classes)
-    tokens = sum(
-        2 * sizes.tokens(text, {"tokenizer": "word"}, all_documents(text)) * copies(sizes, text)
-        for text in sizes.plan.texts()
-    )
-    files = sum(n * (OUTPUTS.get(rule, 0) + 2) for rule, n in done.jobs.items())
-    largest = max(4 * job.parameters for job in jobs)
-    amounts = {
-        "weights of classifiers": weights["classify"],
-        "weights of fine-tuned LMs": weights["finetune"],
-        "weights of pretrained LMs": weights["pretrain"],
-        "probabilities": probabilities,
-        "predictions": predictions,
-        "tokens": float(tokens),
-        "cards, histories, metrics": done.runs * RUN_BYTES,
-        "checkpoints, each job at work (passing)": KEPT_CHECKPOINTS * CHECKPOINT * largest,
-    }
-    rows = [(name, f"{amount / 1e9:,.1f}") for name, amount in amounts.items()]
+    amounts: dict[str, float] = defaultdict(float)
+    passing = 0.0
+    for job in jobs.values():
+        need = needs.of(job)
+        amounts[STORED.get(job.rule, "predictions and small files")] += need.disk
+        passing = max(passing, need.passing)
+    amounts["checkpoints, each job at work (passing)"] = passing
+    rows = [
+        (name, f"{amount / 1e9:,.1f}")
+        for name, amount in sorted(amounts.items(), key=lambda item: -item[1])
+    ]
     whole = sum(amounts.values()) / 1e9
     outputs = sum(n * OUTPUTS.get(rule, 0) for rule, n in done.jobs.items())
+    files = outputs + 2 * sum(done.jobs.values())
     text = table(("what", "GB"), [*rows, ("all", f"{whole:,.0f}")])
     text += f"\nFiles: {files:,}, and {outputs:,} records under `.snakemake/metadata`.\n"
     return text, {"gb": whole, "files": files, "records": outputs}
 
 
-def work_table(jobs: Sequence[Job]) -> str:
-    """EFLOP of each dataset's stages, and GPU-hours at the two rates."""
-    stages = ("pretrain", "finetune", "classify", "predict_test")
+def flops_of(jobs: Mapping[str, Job], needs: Needs) -> dict[str, int]:
+    """FLOPs of the jobs with a model."""
+    works = {key: needs.works.of(job) for key, job in jobs.items()}
+    return {key: work.flops for key, work in works.items() if work is not None}
+
+
+def work_table(jobs: Mapping[str, Job], flops: Mapping[str, int]) -> str:
+    """EFLOP of each dataset's stages, and GPU-hours at the assumed rates."""
     sums: Counter[tuple[str, str]] = Counter()
-    for job in jobs:
-        sums[job.dataset, job.stage] += job.flops
-        sums["all", job.stage] += job.flops
+    for key, n in flops.items():
+        job = jobs[key]
+        where = job.fields["corpus"] if job.rule == "pretrain" else job.fields["dataset"]
+        sums[where, job.rule] += n
+        sums["all", job.rule] += n
     rows = []
-    for name in [*dict.fromkeys(job.dataset for job in jobs), "all"]:
-        flops = [sums[name, stage] for stage in stages]
-        hours = [f"{sum(flops) / rate / 1e12 / 3600:,.0f}" for rate in RATES.values()]
-        rows.append((name, *(f"{n / 1e18:,.2f}" if n else "" for n in flops), *hours))
-    rates = [f"hours at {rate:g} TFLOP/s" for rate in RATES.values()]
-    return table(("text", *(f"{stage}, EFLOP" for stage in stages), *rates), rows)
+    rates = [rate.tflops for rate in GPUS.values()]
+    for name in [*dict.fromkeys(name for name, _ in sums if name != "all"), "all"]:
+        parts = [sums[name, stage] for stage in MODELS]
+        hours = [f"{sum(parts) / rate / 1e12 / 3600:,.0f}" for rate in rates]
+        rows.append((name, *(f"{n / 1e18:,.2f}" if n else "" for n in parts), *hours))
+    head = [f"hours at {rate:g} TFLOP/s" for rate in rates]
+    return table(("text", *(f"{stage}, EFLOP" for stage in MODELS), *head), rows)
 
 
 def paper_table(found: Sequence[DryRun], disk: Mapping[str, float], flops: int) -> str:
@@ -209,7 +206,7 @@ def paper_table(found: Sequence[DryRun], disk: Mapping[str, float], flops: int) 
     rows = []
     for n in (1_000, 10_000, 100_000):
         share = n / disk["runs"]
-        hours = [f"{flops * share / rate / 1e12 / 3600:,.0f}" for rate in RATES.values()]
+        hours = [f"{flops * share / rate.tflops / 1e12 / 3600:,.0f}" for rate in GPUS.values()]
         rows.append(
             (
                 *(f"{n:,}", f"{jobs(n):,.0f}", f"{seconds(n):,.0f}", f"{memory(n) / 1024:,.1f}"),
@@ -288,20 +285,23 @@ def main() -> None:
     print(heading(arguments))
     found = [dry_run(seeds) for seeds in sorted({*arguments.grow, arguments.seeds})]
     done = next(one for one in found if one.seeds == arguments.seeds)
-    sizes = Sizes(plan_of(arguments.seeds))
-    jobs, separate = shared(sizes), alone(sizes)
-    disk, amounts = disk_table(done, sizes, jobs)
-    flops, unshared = (sum(job.flops for job in some) for some in (jobs, separate))
-    print(f"## Jobs: {arguments.seeds} seeds, {done.runs:,} runs\n\n{jobs_table(done, sizes)}")
+    plan = plan_of(arguments.seeds)
+    jobs = Jobs(plan).found
+    needs = Needs(Sizes(plan), named("h200"))
+    disk, amounts = disk_table(done, jobs, needs)
+    by_job = flops_of(jobs, needs)
+    separate = list(alone(plan))
+    flops, unshared = sum(by_job.values()), sum(by_job[key] for key in separate)
+    print(f"## Jobs: {arguments.seeds} seeds, {done.runs:,} runs\n\n{jobs_table(done, plan)}")
     print(f"## Dry run\n\n{growth_table(found)}")
     print(f"## Disk\n\n{disk}")
-    print(f"## Work\n\n{work_table(jobs)}")
+    print(f"## Work\n\n{work_table(jobs, by_job)}")
     print(
         f"If every row of every table trained its own models: {len(separate):,} trainings and "
         f"{unshared / 1e18:,.0f} EFLOP, {unshared / flops:.1f} times as much.\n"
     )
     print(f"## More runs\n\n{paper_table(found, {**amounts, 'runs': done.runs}, flops)}")
-    print(limits(sizes.plan))
+    print(limits(plan))
     if arguments.results:
         print(f"## Formulas against {arguments.results.name}\n\n{check_table(arguments.results)}")
 

@@ -87,3 +87,55 @@ def fold(parser: argparse.ArgumentParser) -> None:
 def count(text: str) -> int | None:
     """A number of documents; None for ``all``."""
     return None if text == "all" else int(text)
+
+
+def forecast(parser: argparse.ArgumentParser) -> None:
+    """What a forecast of a study takes."""
+    parser.add_argument(
+        "--configfile", type=Path, default=Path("config/config.yaml"), help="the study"
+    )
+    parser.add_argument(
+        "--cores", type=cores, default=available_cores(), help="default: those of this process"
+    )
+    parser.add_argument(
+        "--gpu",
+        default="none",
+        metavar="NAME",
+        help="a GPU of the table of rates (h200, unnamed), here: the GPU of this machine, or none "
+        "(default): its CPU; the last two are calibrated in some seconds",
+    )
+    parser.add_argument(
+        "--rate", type=positive, metavar="TFLOP/s", help="a rate of your own: nothing is calibrated"
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="FOLDER",
+        help="results of the study, as far as it is made; default: results/<study>",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cores(text: str) -> int:
+    """A number of cores, at least 1; ``all``: those of this process."""
+    if text == "all":
+        return available_cores()
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text}: at least 1")
+    return number
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: must be more than 0")
+    return number

@@ -249,6 +249,12 @@ def _report(options: argparse.Namespace) -> None:
     make_report(options.manifest, results, options.output)
 
 
+def _plan(options: argparse.Namespace) -> None:
+    from ulmfit.planning import planned
+
+    print(*planned(options), sep="\n")
+
+
 def _schema(options: argparse.Namespace) -> None:
     from ulmfit.config.documentation import write_documentation
 
@@ -381,6 +387,9 @@ def _parser() -> argparse.ArgumentParser:
 
     add = stage("report", _report, "Write the report of a study.")
     arguments.paths(add, "manifest", "provenance", "output")
+
+    add = stage("plan", _plan, "Say what a study costs, before anything starts.")
+    arguments.forecast(add)
 
     add = stage("schema", _schema, "Write config/schema.json and config/README.md.")
     add.add_argument("--config", type=Path, default=Path("config"), help="folder to write to")

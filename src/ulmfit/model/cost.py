@@ -26,6 +26,16 @@ class Text:
     documents: int
     select_tokens: int
     select_documents: int
+    report_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Part:
+    """``tokens`` that a training reads while the groups ``trained`` learn; none: it evaluates."""
+
+    trained: tuple[str, ...]
+    tokens: int
+    flops: int
 
 
 def encoder_parameters(architecture: Architecture, vocabulary: int) -> int:
@@ -90,39 +100,60 @@ def head_update(recipe: Classifier, classes: int, trained: Collection[str]) -> i
     return products * (3 if "head" in trained else 2)
 
 
-def language_model_training(recipe: LanguageModel, vocabulary: int, text: Text) -> int:
+def language_model_parts(recipe: LanguageModel, vocabulary: int, text: Text) -> list[Part]:
     """All epochs, each validated, and the validation before the first; none ends early."""
     steps = (text.tokens - 1) // max(1, min(recipe.batch_size, (text.tokens - 1) // recipe.bptt))
     updates = -(-steps // recipe.bptt)
     factor = stretch(recipe.epochs, updates, recipe.min_steps)
-    training = sum(
-        stage.epochs * factor * language_model_update(recipe, vocabulary, stage.trainable)
+    parts = [
+        _part(
+            stage.trainable,
+            stage.epochs * factor * text.tokens,
+            language_model_update(recipe, vocabulary, stage.trainable),
+        )
         for stage in stages(group_names(recipe), recipe)
-    )
-    validations = recipe.epochs * factor + 1
-    evaluation = language_model_evaluation(recipe, vocabulary)
-    return training * text.tokens + validations * evaluation * text.select_tokens
+    ]
+    validated = (recipe.epochs * factor + 1) * text.select_tokens
+    return [*parts, _part((), validated, language_model_evaluation(recipe, vocabulary))]
 
 
-def classifier_training(recipe: Classifier, classes: int, text: Text) -> int:
+def classifier_parts(recipe: Classifier, classes: int, text: Text) -> list[Part]:
     """All epochs of BPT3C, each validated; none ends early, no document is longer than `max_seq`.
 
     A head that trains alone is validated on features that are computed once. Chunks that
-    :func:`ulmfit.model.classifier.first_kept` leaves out would cost their forward pass only.
+    :func:`ulmfit.model.classifier.first_kept` leaves out would cost their forward pass only. At the
+    end the folds select and report are predicted.
     """
-    updates = max(1, text.documents // recipe.batch_size)
+    # A batch of one document is left out.
+    updates = max(1, -(-(text.documents - 1) // recipe.batch_size))
     factor = stretch(recipe.epochs, updates, recipe.min_steps)
     forward = encoder_forward(recipe.architecture)
-    total = 0
+    parts = []
+    read = text.select_tokens + text.report_tokens
     for stage in stages(group_names(recipe), recipe):
         epochs = stage.epochs * factor
         token = forward + encoder_backward(recipe.architecture, stage.trainable)
         head = head_update(recipe, classes, stage.trainable)
-        total += epochs * (token * text.tokens + head * text.documents)
+        flops = epochs * (token * text.tokens + head * text.documents)
+        parts.append(Part(tuple(stage.trainable), epochs * text.tokens, flops))
         alone = tuple(stage.trainable) == ("head",)
         validations = 1 if alone else -(-epochs // recipe.validate_every)
-        total += validations * forward * text.select_tokens
-    return total + forward * text.select_tokens
+        read += validations * text.select_tokens
+    return [*parts, _part((), read, forward)]
+
+
+def language_model_training(recipe: LanguageModel, vocabulary: int, text: Text) -> int:
+    """FLOPs of all parts."""
+    return sum(part.flops for part in language_model_parts(recipe, vocabulary, text))
+
+
+def classifier_training(recipe: Classifier, classes: int, text: Text) -> int:
+    """FLOPs of all parts."""
+    return sum(part.flops for part in classifier_parts(recipe, classes, text))
+
+
+def _part(trained: Collection[str], tokens: int, token: int) -> Part:
+    return Part(tuple(trained), tokens, tokens * token)
 
 
 def _head(recipe: Classifier, classes: int) -> list[tuple[int, int]]:
