@@ -49,5 +49,8 @@ PART = "experiments/{experiment}"
 FACT_TABLES = ("runs", "language_models", "epochs", "confusion", "leakage")
 """Tables that every study has, beside one for each experiment."""
 
+ARCHIVES = "archive"
+"""Folder of the archives, beside those of the studies; so no study has this name."""
+
 WEIGHTS = "model.safetensors"
 TOKEN_FILES = ("tokens.json", "ids.npy", "documents.npz", "vocabulary.txt")
