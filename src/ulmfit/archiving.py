@@ -1,4 +1,4 @@
-"""Archive a study and get its tables, figures and report back: files of runs, then their readers."""
+"""Archive a study, and get its tables, figures and report back without training."""
 
 from __future__ import annotations
 

@@ -19,7 +19,6 @@ from ulmfit import __version__, arguments
 from ulmfit.config import paths
 from ulmfit.errors import UserError, explained
 
-
 ARCHIVES = Path("results", paths.ARCHIVES)
 
 
@@ -407,7 +406,9 @@ def _parser() -> argparse.ArgumentParser:
     add = stage("report", _report, "Write the report of a study.")
     arguments.paths(add, "manifest", "provenance", "output")
 
-    add = stage("archive", _archive, "Write the record of a finished study, without text or weights.")
+    add = stage(
+        "archive", _archive, "Write the record of a finished study, without text or weights."
+    )
     arguments.study(add)
     arguments.optional_paths(add, "output", help="default: results/archive/<study>")
 

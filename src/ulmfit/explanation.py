@@ -1,4 +1,4 @@
-"""What a cell of a table is made of: runs, arithmetic, trainings, recipes, inputs; as lines of text.
+"""What a cell of a table is made of, as text: runs, arithmetic, trainings, recipes, inputs.
 
 Everything is read from the files of the study; errors and intervals are computed again from the
 predictions, so that a table that is older than its runs is noticed.
@@ -42,8 +42,8 @@ class Place:
 def explain(results: Path, table: str, row: str, column: str) -> list[str]:
     """Lines on the cell ``column`` of ``row`` in ``tables/<table>.csv`` of a study.
 
-    ``row`` is a variant, a title, the id of a cell, a path or the number of a line. Raises UserError
-    for a name that is unknown, with the nearest, or that several rows have.
+    ``row`` is a variant, a title, the id of a cell, a path or the number of a line. Raises
+    UserError for a name that is unknown, with the nearest, or that several rows have.
     """
     place = find(results, table, row, column)
     study = Study(results / "manifest.json", results)
@@ -73,7 +73,9 @@ def find(results: Path, table: str, row: str, column: str) -> Place:
     """The cell of a table; raises UserError with the nearest names."""
     tables = sorted(path.stem for path in (results / "tables").glob("*.csv"))
     if not tables:
-        raise UserError(f"{results} has no tables: finish the study, or name another with --results")
+        raise UserError(
+            f"{results} has no tables: finish the study, or name another with --results"
+        )
     check_name(table, tables, str(results / "tables"), "table")
     path = results / "tables" / f"{table}.csv"
     with open(path, encoding="utf-8", newline="") as file:
@@ -199,7 +201,7 @@ def _trainings(results: Path, trained: Iterable[Trained]) -> Iterator[str]:
     for item in trained:
         card = item.card
         log = results / "logs" / f"{item.path}.log"
-        state = {True: " with changes", False: ""}.get(card.get("dirty"), "")
+        state = " with changes" if card.get("dirty") else ""
         versions = " ".join(f"{name} {text}" for name, text in card.get("versions", {}).items())
         yield ""
         yield f"{item.stage} {item.path}"

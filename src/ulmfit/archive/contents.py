@@ -1,4 +1,4 @@
-"""Which files of a study its archive keeps: no text, no weights, nothing that readers do not need."""
+"""Which files of a study its archive keeps: what readers are made from, no text, no weights."""
 
 from __future__ import annotations
 

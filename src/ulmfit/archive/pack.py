@@ -113,4 +113,3 @@ def unpack(archive: Path, results: Path) -> dict[str, Any]:
         if name.startswith(JOINED):
             unpack_predictions(archive / name, results)
     return index
-

@@ -26,7 +26,7 @@ DICTIONARY = 2**26
 
 
 def join_predictions(results: Path, names: Sequence[str]) -> pyarrow.Table:
-    """All predictions of files ``<run>/predictions.parquet`` and ``<run>/test/predictions.parquet``.
+    """All rows of files ``<run>/predictions.parquet``, ``<run>/test/predictions.parquet``.
 
     Raises UserError if one is damaged, or if runs have different classes.
     """

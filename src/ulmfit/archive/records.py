@@ -1,4 +1,4 @@
-"""Small files as lines of one file: ``{"path": ..., "json": ...}`` or ``{"path": ..., "text": ...}``.
+"""Small files as lines of one file, ``{"path": ..., "json": ...}`` or ``{..., "text": ...}``.
 
 What :func:`ulmfit.store.files.write_json` wrote is kept as a value, so that a line can be read and
 queried; it gives the same bytes again. Any other file is kept as its text.
@@ -38,7 +38,8 @@ def read_records(results: Path, names: Iterable[str]) -> list[dict[str, Any]]:
 
 def clean_logs(results: Path, names: Iterable[str]) -> tuple[list[str], list[str]]:
     """(logs that an archive may keep, logs that name folders of the machine)."""
-    clean, telling = [], []
+    clean: list[str] = []
+    telling: list[str] = []
     for name in names:
         (telling if machine_folder(_read(results / name)) else clean).append(name)
     return clean, telling
