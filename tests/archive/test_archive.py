@@ -91,6 +91,7 @@ def test_it_is_a_handful_of_files_without_text_or_weights(archive: Path) -> None
         "in /tmp/a/b.py:3",
         '["/data/mine/z.csv"]',
         "x=/mnt/d/",
+        r"at\n/root/x",
     ],
 )
 def test_a_folder_of_the_machine_is_known(text: str) -> None:
@@ -250,10 +251,10 @@ def test_runs_with_different_classes_are_refused(changed: Copy, tmp_path: Path) 
 
 
 def test_the_command_line_archives_and_restores(
-    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    changed: Copy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     archive, output = tmp_path / "archive" / "synthetic", tmp_path / "build"
-    assert cli.main(["archive", "--results", str(study), "--output", str(archive)]) == 0
+    assert cli.main(["archive", "--results", str(changed()), "--output", str(archive)]) == 0
     assert cli.main(["restore", "--archive", str(archive), "--output", str(output)]) == 0
     assert str(output / "synthetic/report/report.html") in capsys.readouterr().out
     assert (output / "synthetic/report/report.html").exists()

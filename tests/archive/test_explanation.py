@@ -129,8 +129,8 @@ def test_a_table_that_is_older_than_its_runs_is_told(changed: Callable[[], Path]
     )
 
 
-def test_a_restored_study_can_be_asked_too(study: Path, archive: Path, tmp_path: Path) -> None:
-    restore(archive, tmp_path / "synthetic")
+def test_a_restored_study_can_be_asked_too(study: Path, damaged: Path, tmp_path: Path) -> None:
+    restore(damaged, tmp_path / "synthetic")
     for names in (("main", "ULMFiT", "error"), ("sealed", "tfidf", "error_low")):
         there = "\n".join(explain(tmp_path / "synthetic", *names))
         assert there.replace(str(tmp_path / "synthetic"), str(study)) == "\n".join(

@@ -47,7 +47,8 @@ def clean_logs(results: Path, names: Iterable[str]) -> tuple[list[str], list[str
 
 def machine_folder(text: str) -> str:
     """The first absolute path in a text; empty if there is none."""
-    found = FOLDER.search(text)
+    # JSON writes a line end as two characters, of which the second looks like part of a word.
+    found = FOLDER.search(text.replace("\\n", " "))
     return found[0] if found else ""
 
 

@@ -26,9 +26,10 @@ def make_provenance(manifest: Path | str, results: Path | str, output: Path | st
 
     Keys: ``packages`` (versions), ``python``, ``platform``, ``cpu``, ``cores``; ``code`` (commit
     and whether files were changed since) and ``code_date``; ``config_digest``,
-    ``manifest_sha256``; ``devices``, ``commits`` and ``versions`` of the trainings with their numbers; ``cost`` of each stage and
-    ``total`` (wall and CPU seconds, peak memory in MiB); ``disk_bytes`` by folder of ``results``;
-    ``texts`` (what their ``source.json`` says); ``test_evaluations``.
+    ``manifest_sha256``; ``devices``, ``commits`` and ``versions`` of the trainings with their
+    numbers; ``cost`` of each stage and ``total`` (wall and CPU seconds, peak memory in MiB);
+    ``disk_bytes`` by folder of ``results``; ``texts`` (what their ``source.json`` says);
+    ``test_evaluations``.
     """
     content, results = read_manifest(manifest), Path(results)
     trained = trainings(content, results)
