@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ulmfit.config import paths
 from ulmfit.config.validation import check_name
 from ulmfit.errors import UserError
 from ulmfit.evaluate.cells import Cell, Study
@@ -50,21 +51,21 @@ def explain(results: Path, table: str, row: str, column: str) -> list[str]:
     every = trainings(study.manifest, results)
     value = place.row[column] or "empty"
     lines = [f"{column} = {value}", f"  {place.file}, line {place.line}"]
-    paths: list[str] = []
+    runs: list[str] = []
     experiment = _experiment(study, place, table)
     if experiment is not None:
         for entry in _entries(experiment, place.row):
             cells = _cells(study, experiment, entry, place)
             lines += _arithmetic(study, experiment, cells, place)
-            paths += [run for cell in cells for run in cell.runs]
+            runs += [run for cell in cells for run in cell.runs]
     elif place.row.get("path"):
-        paths = [place.row["path"]]
+        runs = [place.row["path"]]
     else:
         lines += _counts(study, place.row)
-    members = [part for path in paths for part in (path, *_members(study, path))]
+    members = [part for path in runs for part in (path, *_members(study, path))]
     trained = _chain(dict.fromkeys(members), every)
     lines += _trainings(results, trained)
-    lines += _inputs(study, dict.fromkeys(paths), experiment, place.row)
+    lines += _inputs(study, dict.fromkeys(runs), experiment, place.row)
     lines += _recipes(trained)
     return lines
 
@@ -190,17 +191,17 @@ def _members(study: Study, path: str) -> list[str]:
     return list(study.runs[path]["members"]) if path in study.runs else []
 
 
-def _chain(paths: Iterable[str], every: list[Trained]) -> list[Trained]:
+def _chain(places: Iterable[str], every: list[Trained]) -> list[Trained]:
     """The trainings at some paths and all that they start from, each once."""
     by_path = {item.path: item for item in every}
-    found = [item for path in paths if path in by_path for item in ancestry(by_path[path], every)]
+    found = [item for path in places if path in by_path for item in ancestry(by_path[path], every)]
     return list({item.path: item for item in found}.values())
 
 
 def _trainings(results: Path, trained: Iterable[Trained]) -> Iterator[str]:
     for item in trained:
         card = item.card
-        log = results / "logs" / f"{item.path}.log"
+        log = results / paths.LOG.format(job=item.path)
         state = " with changes" if card.get("dirty") else ""
         versions = " ".join(f"{name} {text}" for name, text in card.get("versions", {}).items())
         yield ""

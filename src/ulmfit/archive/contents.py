@@ -58,7 +58,7 @@ def contents(results: Path) -> Contents:
     return Contents(
         manifest=manifest,
         records=_present(results, records),
-        logs=_present(results, [f"logs/{item['path']}.log" for item in (*models, *runs)]),
+        logs=_present(results, [paths.LOG.format(job=item["path"]) for item in (*models, *runs)]),
         predictions={name: _present(results, files) for name, files in predictions.items()},
         duplicates=_present(results, duplicates),
     )

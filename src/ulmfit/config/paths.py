@@ -43,6 +43,9 @@ ENSEMBLE = "ensembles/{dataset}/{ensemble}/{variant}/{tokenizer}/{direction}/n{n
 
 BASELINE = "baselines/{dataset}/{baseline}/n{n_labelled}"
 
+LOG = "logs/{job}.log"
+"""Log of a training, an ensemble or a baseline, by the folder of its results."""
+
 PART = "experiments/{experiment}"
 """What belongs to the target of one experiment: a manifest of it alone, its table and figures."""
 
