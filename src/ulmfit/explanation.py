@@ -58,8 +58,8 @@ def explain(results: Path, table: str, row: str, column: str) -> list[str]:
             cells = _cells(study, experiment, entry, place)
             lines += _arithmetic(study, experiment, cells, place)
             runs += [run for cell in cells for run in cell.runs]
-    elif place.row.get("path"):
-        runs = [place.row["path"]]
+    elif path := place.row.get("path") or place.row.get("run"):
+        runs = [path]
     else:
         lines += _counts(study, place.row)
     members = [part for path in runs for part in (path, *_members(study, path))]
@@ -117,18 +117,15 @@ def _experiment(study: Study, place: Place, table: str) -> dict[str, Any] | None
 
 
 def _entries(experiment: Mapping[str, Any], row: Row) -> list[dict[str, Any]]:
-    """Cells of the manifest behind a row: its own, or all of its variant."""
+    """Cells of the manifest behind a row: its own; where lines cross, the one that is reached and
+    all numbers of labels of the other."""
     entries: list[dict[str, Any]] = experiment["cells"]
-    keys = ("dataset", "variant", "tokenizer", "direction")
-    return [
-        entry
-        for entry in entries
-        if (
-            row["cell"] == entry["id"]
-            if row.get("cell")
-            else all(row.get(key) in ("", None, entry[key]) for key in keys)
-        )
-    ]
+    wanted = {row.get("cell")}
+    if row.get("of_cell"):
+        keys = ("dataset", "variant", "tokenizer", "direction")
+        alike = [entry for entry in entries if all(row[key] == entry[key] for key in keys)]
+        wanted = {row["of_cell"], *(entry["id"] for entry in alike)}
+    return [entry for entry in entries if entry["id"] in wanted]
 
 
 def _cells(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from synthetic_results import write_rows
 from ulmfit import cli
 from ulmfit.archiving import restore
 from ulmfit.errors import UserError
@@ -81,6 +82,25 @@ def test_evaluations_on_the_test_fold_are_told_where_it_is_shown(study: Path) ->
     shown = [line for line in explain(study, "sealed", "tfidf", "error") if "evaluations" in line]
     assert len(shown) == 1
     assert not any("evaluations" in line for line in explain(study, "main", "tfidf", "error"))
+
+
+def test_where_lines_cross_all_sizes_of_the_one_and_the_other_are_told(
+    changed: Callable[[], Path],
+) -> None:
+    results = changed()
+    cells = {
+        (cell["variant"], cell["n_labelled"]): cell["id"]
+        for cell in read_json(results / "manifest.json")["experiments"][2]["cells"]
+    }
+    row = {
+        **{"experiment": "low-shot", "dataset": "docstrings", "variant": "ulmfit"},
+        **{"tokenizer": "word", "direction": "fwd", "n_labelled": "120.5"},
+        **{"cell": cells["ulmfit", 100], "of_cell": cells["tfidf", 100]},
+    }
+    write_rows(results / "tables" / "crossings.csv", [row])
+    told = [line for line in explain(results, "crossings", "2", "n_labelled") if "(docs" in line]
+    wanted = [("ulmfit", 100), ("ulmfit", 2000), ("tfidf", 100)]
+    assert {line.split("(")[-1].rstrip(")") for line in told} == {cells[key] for key in wanted}
 
 
 @pytest.mark.parametrize(
