@@ -17,11 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ulmfit import __version__, arguments
-from ulmfit.config import paths
+from ulmfit import __version__, arguments, finished
 from ulmfit.errors import UserError, explained
-
-ARCHIVES = Path("results", paths.ARCHIVES)
 
 
 def main(line: Sequence[str] | None = None) -> int:
@@ -256,45 +253,6 @@ def _report(options: argparse.Namespace) -> None:
     make_report(options.manifest, results, options.output)
 
 
-def _archive(options: argparse.Namespace) -> None:
-    from ulmfit.archiving import archive_study
-
-    results = _results(options)
-    archive = options.output or ARCHIVES / results.name
-    index = archive_study(results, archive)
-    print(f"{archive}: {len(index['readers'])} files for readers, {index['bytes'] / 1e6:.1f} MB")
-    for what, names in (
-        ("comes back without text of documents", index["without_text"]),
-        ("left out, because it names folders of this machine", index["left_out"]),
-    ):
-        print(*(f"  {name}: {what}" for name in names), sep="\n", end="\n" if names else "")
-
-
-def _restore(options: argparse.Namespace) -> None:
-    from ulmfit.archiving import archives, restore
-
-    for archive in options.archive or archives(ARCHIVES):
-        results = options.output / archive.resolve().name
-        index = restore(archive, results)
-        print(f"{results / 'report' / 'report.html'}: {index['title']}")
-        print(f"  {len(index['readers'])} files, byte for byte as archived; tables, figures beside")
-
-
-def _explain(options: argparse.Namespace) -> None:
-    from ulmfit.explanation import explain
-
-    print(*explain(_results(options), options.table, options.row, options.column), sep="\n")
-
-
-def _results(options: argparse.Namespace) -> Path:
-    """Folder of the study that ``--results`` or ``--study`` names."""
-    if options.results:
-        return Path(options.results)
-    from ulmfit.studies import load_study
-
-    return Path("results") / load_study(options.study).study.study
-
-
 def _schema(options: argparse.Namespace) -> None:
     from ulmfit.config.documentation import write_documentation
 
@@ -428,33 +386,7 @@ def _parser() -> argparse.ArgumentParser:
     add = stage("report", _report, "Write the report of a study.")
     arguments.paths(add, "manifest", "provenance", "output")
 
-    add = stage(
-        "archive", _archive, "Write the record of a finished study, without text or weights."
-    )
-    arguments.study(add)
-    arguments.optional_paths(add, "output", help="default: results/archive/<study>")
-
-    add = stage("restore", _restore, "Make tables, figures and report from archives, no training.")
-    add.add_argument(
-        "--archive",
-        type=Path,
-        nargs="+",
-        metavar="FOLDER",
-        help="default: all below results/archive",
-    )
-    add.add_argument(
-        "--output",
-        type=Path,
-        default=Path("build/archive"),
-        metavar="FOLDER",
-        help="gets a folder for each study; default: build/archive",
-    )
-
-    add = stage("explain", _explain, "Say what a cell of a table is made of.")
-    add.add_argument("table", help="name of a table, such as main")
-    add.add_argument("row", help="a variant, its title, the id of a cell, a path, or a line number")
-    add.add_argument("column", help="a column of the CSV file")
-    arguments.study(add)
+    finished.add_commands(stage)
 
     add = stage("schema", _schema, "Write config/schema.json and config/README.md.")
     add.add_argument("--config", type=Path, default=Path("config"), help="folder to write to")
