@@ -2,6 +2,8 @@
 #                   stopped it
 # make study-full   the same with every experiment, about an hour and a half on two busy cores
 # make plan         say what the study will cost, before anything starts; GPU=... for one of the table
+# make archive      write the record of the finished study to results/archive/: no text, no weights, a few MB
+# make tables       make tables, figures and reports of all archives again, in build/archive/; trains nothing
 # make test         set up, check style and types, run the tests
 # make test-cluster run studies through a real SLURM on this machine; INSTALL=yes installs its Debian packages
 # PYTHON=python3.12 chooses an interpreter; PIP_ARGS="..." goes to pip (another torch build, a mirror).
@@ -21,7 +23,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: study study-full plan test test-cluster setup clean-weights schema
+.PHONY: study study-full plan test test-cluster setup clean-weights schema archive tables
 
 study: $(VENV)/.base
 	@$(VENV)/bin/python workflow/scripts/study.py $(STUDY) --cores $(CORES) --resources gpu=$(GPUS) $(ARGS)
@@ -45,6 +47,12 @@ test-cluster: $(VENV)/.test
 	$(RUN) pytest tests/cluster --durations=0 $(ARGS)
 
 setup: $(VENV)/.base
+
+archive: $(VENV)/.base
+	@$(RUN) ulmfit archive --study $(STUDY)
+
+tables: $(VENV)/.base
+	@$(RUN) ulmfit restore
 
 # For studies that are finished: weights take most of the space. Tables, predictions and the report
 # stay, and nothing runs again as long as the study is the same. A row that is added later trains the

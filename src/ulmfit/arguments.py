@@ -48,6 +48,19 @@ def optional_paths(parser: argparse.ArgumentParser, *names: str, help: str | Non
         parser.add_argument(f"--{name}", type=Path, nargs="?", metavar="FILE", help=help)
 
 
+def study(parser: argparse.ArgumentParser) -> None:
+    """``--study`` or ``--results``: which finished study."""
+    named = parser.add_mutually_exclusive_group()
+    named.add_argument(
+        "--study",
+        type=Path,
+        default=Path("config/config.yaml"),
+        metavar="FILE",
+        help="its YAML file; default: config/config.yaml, the built-in study",
+    )
+    named.add_argument("--results", type=Path, metavar="FOLDER", help="its results")
+
+
 def n_text(parser: argparse.ArgumentParser, what: str) -> None:
     """``--n-text``: which text is read, ``what`` says for what."""
     parser.add_argument(

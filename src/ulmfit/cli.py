@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ulmfit import __version__, arguments
+from ulmfit import __version__, arguments, finished
 from ulmfit.errors import UserError, explained
 
 
@@ -32,6 +32,10 @@ def main(line: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"ulmfit {options.stage}: stopped by Ctrl-C", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # Who reads the output has gone, as `head` does; Python would write the rest at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (OSError, ImportError, MemoryError) as error:
         line_of_it = explained(error)
         if line_of_it is None:
@@ -390,6 +394,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add = stage("plan", _plan, "Say what a study costs, before anything starts.")
     arguments.forecast(add)
+    finished.add_commands(stage)
 
     add = stage("schema", _schema, "Write config/schema.json and config/README.md.")
     add.add_argument("--config", type=Path, default=Path("config"), help="folder to write to")

@@ -161,6 +161,12 @@ def test_equal_or_negative_seeds_are_refused(make_plan, study, seeds):
         make_plan(study)
 
 
+def test_a_study_may_not_take_the_place_of_the_archives(make_plan, study):
+    study["study"] = "archive"
+    with pytest.raises(UserError, match="study archive: no study may have this name"):
+        make_plan(study)
+
+
 def test_an_experiment_may_not_take_the_name_of_another_table(make_plan, study):
     study["experiments"]["runs"] = study["experiments"].pop("main")
     with pytest.raises(UserError, match="no experiment may be called 'runs'"):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from ulmfit.report import provenance
 from ulmfit.report.cards import ancestry, trainings
 from ulmfit.report.provenance import code_version, disk_use, make_provenance
 from ulmfit.store.files import digest, read_json, write_json
+
+SCHEMA = Path(provenance.__file__).with_name("provenance.schema.json")
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +145,16 @@ def test_a_repository_tells_its_commit_and_changes(
     assert first["dirty"] is False
     source.write_text("two\n")
     assert code_version(tmp_path) == {**first, "dirty": True}
+
+
+def test_what_is_written_is_what_the_schema_says(reported: Path, crowded: Path) -> None:
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    validator = jsonschema.validators.validator_for(schema)
+    validator.check_schema(schema)
+    for results in (reported, crowded):
+        content = json.loads((results / "provenance.json").read_text(encoding="utf-8"))
+        validator(schema).validate(content)
+        assert content.keys() == schema["properties"].keys()
+        for change in ({"study": "No Name"}, {"cost": {"score": {}}}, {"host": "a name"}):
+            assert not validator(schema).is_valid({**content, **change})
+    assert all("description" in item for item in schema["properties"].values())

@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from running import CONFIG, job_counts, snakemake, write_study
+from ulmfit.archive.contents import reader_files
+from ulmfit.archiving import archive_study, restore
 
 SMOKE = CONFIG / "studies/smoke.yaml"
 CLASSIFIER = (
@@ -72,6 +74,17 @@ def test_the_test_fold_was_looked_at_once(finished):
     assert metrics["folds"].keys() == {"test"}
     runs = (finished / "results/smoke/tables/before_test.csv").read_text()
     assert ",test," not in runs
+
+
+def test_its_archive_gives_back_all_that_readers_see(finished, tmp_path):
+    results = finished / "results/smoke"
+    index = archive_study(results, tmp_path / "archive")
+    assert (index["without_text"], index["left_out"]) == ([], [])
+    restore(tmp_path / "archive", tmp_path / "again")
+    names = reader_files(results)
+    assert "tables/before_test.csv" in names
+    for name in names:
+        assert (tmp_path / "again" / name).read_bytes() == (results / name).read_bytes(), name
 
 
 def test_new_results_are_written_down_before_the_test_fold_is_asked_again(finished):

@@ -26,6 +26,8 @@ from ulmfit.schedule.freezing import group_names, stages
 def check_names(study: Study, variants: Iterable[str]) -> None:
     """Names become parts of paths, so a name that no path can have must stop here (UserError)."""
     where = f"study {study.study}"
+    if study.study == paths.ARCHIVES:
+        raise UserError(f"{where}: no study may have this name: archives of studies lie there")
     for what, pattern, names in (
         ("dataset", paths.NAME, study.datasets),
         ("corpus", paths.NAME, [used.corpus for used in study.datasets.values()]),

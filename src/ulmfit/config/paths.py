@@ -43,11 +43,17 @@ ENSEMBLE = "ensembles/{dataset}/{ensemble}/{variant}/{tokenizer}/{direction}/n{n
 
 BASELINE = "baselines/{dataset}/{baseline}/n{n_labelled}"
 
+LOG = "logs/{job}.log"
+"""Log of a training, an ensemble or a baseline, by the folder of its results."""
+
 PART = "experiments/{experiment}"
 """What belongs to the target of one experiment: a manifest of it alone, its table and figures."""
 
 FACT_TABLES = ("runs", "language_models", "epochs", "confusion", "leakage")
 """Tables that every study has, beside one for each experiment."""
+
+ARCHIVES = "archive"
+"""Folder of the archives, beside those of the studies; so no study has this name."""
 
 WEIGHTS = "model.safetensors"
 TOKEN_FILES = ("tokens.json", "ids.npy", "documents.npz", "vocabulary.txt")

@@ -22,13 +22,14 @@ PACKAGES = (
 
 
 def make_provenance(manifest: Path | str, results: Path | str, output: Path | str) -> Path:
-    """Write ``provenance.json`` for a study.
+    """Write ``provenance.json`` for a study, as ``provenance.schema.json`` beside this module says.
 
     Keys: ``packages`` (versions), ``python``, ``platform``, ``cpu``, ``cores``; ``code`` (commit
-    and whether files were changed since); ``config_digest``, ``manifest_sha256``; ``devices``,
-    ``commits`` and ``versions`` of the trainings with their numbers; ``cost`` of each stage and
-    ``total`` (wall and CPU seconds, peak memory in MiB); ``disk_bytes`` by folder of ``results``;
-    ``texts`` (what their ``source.json`` says); ``test_evaluations``.
+    and whether files were changed since) and ``code_date``; ``config_digest``,
+    ``manifest_sha256``; ``devices``, ``commits`` and ``versions`` of the trainings with their
+    numbers; ``cost`` of each stage and ``total`` (wall and CPU seconds, peak memory in MiB);
+    ``disk_bytes`` by folder of ``results``; ``texts`` (what their ``source.json`` says);
+    ``test_evaluations``.
     """
     content, results = read_manifest(manifest), Path(results)
     trained = trainings(content, results)
@@ -44,6 +45,7 @@ def make_provenance(manifest: Path | str, results: Path | str, output: Path | st
             "cpu": cpu_name(),
             "cores": os.cpu_count(),
             "code": code_version(Path(__file__).parent),
+            "code_date": code_date(Path(__file__).parent),
             "devices": _tally(trained, ("device", "device_name")),
             "commits": _tally(trained, ("commit", "dirty")),
             "versions": _tally(trained, ("versions",)),
@@ -111,6 +113,13 @@ def code_version(folder: Path) -> dict[str, Any]:
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": None}
     return {"commit": commit, "dirty": dirty}
+
+
+def code_date(folder: Path) -> str | None:
+    """When the commit of :func:`code_version` was made, ISO 8601; None where there is none."""
+    if code_version(folder)["commit"] is None:
+        return None
+    return _git(folder, "show", "--no-patch", "--format=%cI", "HEAD")
 
 
 def _git(folder: Path, *arguments: str) -> str:

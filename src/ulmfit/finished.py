@@ -1,0 +1,85 @@
+"""Commands on finished studies: archive one, make its tables again from that, explain a cell."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from ulmfit import arguments
+from ulmfit.config import paths
+
+ARCHIVES = Path("results", paths.ARCHIVES)
+Run = Callable[[argparse.Namespace], None]
+Stage = Callable[[str, Run, str], argparse.ArgumentParser]
+"""From a name, what it runs and a summary to the parser of a new command."""
+
+
+def add_commands(stage: Stage) -> None:
+    """Add the commands ``archive``, ``restore`` and ``explain``."""
+    add = stage(
+        "archive", _archive, "Write the record of a finished study, without text or weights."
+    )
+    arguments.study(add)
+    arguments.optional_paths(add, "output", help="default: results/archive/<study>")
+
+    add = stage("restore", _restore, "Make tables, figures and report from archives, no training.")
+    add.add_argument(
+        "--archive",
+        type=Path,
+        nargs="+",
+        metavar="FOLDER",
+        help="default: all below results/archive",
+    )
+    add.add_argument(
+        "--output",
+        type=Path,
+        default=Path("build/archive"),
+        metavar="FOLDER",
+        help="gets a folder for each study; default: build/archive",
+    )
+
+    add = stage("explain", _explain, "Say what a cell of a table is made of.")
+    add.add_argument("table", help="name of a table, such as main")
+    add.add_argument("row", help="a variant, its title, the id of a cell, a path, or a line number")
+    add.add_argument("column", help="a column of the CSV file")
+    arguments.study(add)
+
+
+def _archive(options: argparse.Namespace) -> None:
+    from ulmfit.archiving import archive_study
+
+    results = _results(options)
+    archive = options.output or ARCHIVES / results.name
+    index = archive_study(results, archive)
+    print(f"{archive}: {len(index['readers'])} files for readers, {index['bytes'] / 1e6:.1f} MB")
+    for what, names in (
+        ("comes back without text of documents", index["without_text"]),
+        ("left out, because it names folders of this machine", index["left_out"]),
+    ):
+        print(*(f"  {name}: {what}" for name in names), sep="\n", end="\n" if names else "")
+
+
+def _restore(options: argparse.Namespace) -> None:
+    from ulmfit.archiving import archives, restore
+
+    for archive in options.archive or archives(ARCHIVES):
+        results = options.output / archive.resolve().name
+        index = restore(archive, results)
+        print(f"{results / 'report' / 'report.html'}: {index['title']}")
+        print(f"  {len(index['readers'])} files, byte for byte as archived; tables, figures beside")
+
+
+def _explain(options: argparse.Namespace) -> None:
+    from ulmfit.explanation import explain
+
+    print(*explain(_results(options), options.table, options.row, options.column), sep="\n")
+
+
+def _results(options: argparse.Namespace) -> Path:
+    """Folder of the study that ``--results`` or ``--study`` names."""
+    if options.results:
+        return Path(options.results)
+    from ulmfit.studies import load_study
+
+    return Path("results") / load_study(options.study).study.study
