@@ -159,9 +159,17 @@ def read_manifest(path: Path | str) -> Any:
     return manifest
 
 
-def read_study(manifest: Path | str, tables: Path | str) -> Study:
-    """A manifest and the folder ``tables/``; raises UserError for what is missing or damaged."""
+def read_study(manifest: Path | str, tables: Path | str, *, partial: bool = False) -> Study:
+    """A manifest and the folder ``tables/``; raises UserError for what is missing or damaged.
+
+    With ``partial`` a table that is not there has no rows (:mod:`ulmfit.report.gaps` says so).
+    """
     content, tables = read_manifest(manifest), Path(tables)
+
+    def read(name: str, columns: Iterable[str]) -> tuple[Row, ...]:
+        path = tables / f"{name}.csv"
+        return () if partial and not path.exists() else read_rows(path, columns)
+
     return Study(
         manifest=content,
         experiments=tuple(
@@ -170,22 +178,23 @@ def read_study(manifest: Path | str, tables: Path | str) -> Study:
                 title=item["title"],
                 caption=item.get("caption") or "",
                 fold=item["fold"],
-                rows=_read(tables / f"{item['name']}.csv", CELL_COLUMNS),
+                rows=read(item["name"], CELL_COLUMNS),
                 cells={cell["id"]: cell for cell in item["cells"]},
                 references=item.get("reference") or {},
                 quoted=tuple(item.get("quoted") or ()),
             )
             for item in content["experiments"]
         ),
-        runs=_read(tables / "runs.csv", RUN_COLUMNS),
-        confusion=_read(tables / "confusion.csv", CONFUSION_COLUMNS),
-        language_models=_read(tables / "language_models.csv", LANGUAGE_MODEL_COLUMNS),
-        epochs=_read(tables / "epochs.csv", EPOCH_COLUMNS),
-        leakage=_read(tables / "leakage.csv", LEAKAGE_COLUMNS),
+        runs=read("runs", RUN_COLUMNS),
+        confusion=read("confusion", CONFUSION_COLUMNS),
+        language_models=read("language_models", LANGUAGE_MODEL_COLUMNS),
+        epochs=read("epochs", EPOCH_COLUMNS),
+        leakage=read("leakage", LEAKAGE_COLUMNS),
     )
 
 
-def _read(path: Path, columns: Iterable[str]) -> tuple[Row, ...]:
+def read_rows(path: Path, columns: Iterable[str]) -> tuple[Row, ...]:
+    """The rows of a CSV table with at least these columns; raises UserError if it is damaged."""
     try:
         with open(path, encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file, restval="")
