@@ -1,0 +1,348 @@
+"""What the paper says, in order, as plain data: the template sets it, and adds no word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ulmfit.report import paper_prose as prose
+from ulmfit.report import wording
+from ulmfit.report.background import environment, headline, texts
+from ulmfit.report.fact_sheets import confusion_sheets, cost_sheet, language_model_sheet
+from ulmfit.report.findings import Finding, findings
+from ulmfit.report.gaps import gaps
+from ulmfit.report.layout import Sheet
+from ulmfit.report.leakage import leakage_sheet, leakage_statements
+from ulmfit.report.limits import limits, sealed_fold_statement
+from ulmfit.report.paper_sheets import (
+    method_sheet,
+    other_recipes_sheet,
+    published_sheet,
+    row_cost_sheet,
+    settings_sheet,
+    text_sheet,
+)
+from ulmfit.report.recipes import departures, used_recipes
+from ulmfit.report.results import Experiment, Row, Study
+from ulmfit.report.sheets import experiment_sheet
+
+Block = dict[str, Any]
+Section = dict[str, Any]
+Entry = Mapping[str, Any]
+VERDICTS = ("better", "worse", "not distinguished", "too few seeds")
+NAMES = ("Data set", "Labels", "Variant", "Label", "Model", "Text", "Line", "Setting")
+"""Headings of columns that name a line, wherever a table is too wide for one part."""
+CODE = ("Recipe", "Setting")
+"""Headings of columns whose cells are code."""
+
+
+def paper_content(
+    study: Study,
+    results: Path,
+    provenance: Mapping[str, Any],
+    figures: Sequence[Entry],
+    crossings: Sequence[Row] = (),
+    costs: Sequence[Row] = (),
+) -> dict[str, Any]:
+    """The paper as ``templates/paper.typ`` reads it: title, facts, abstract, sections, appendix."""
+    said = findings(study.experiments)
+    return {
+        "title": study.manifest["title"],
+        "facts": headline(study, provenance),
+        "footer": f"Study {study.manifest['study']}",
+        "abstract": _abstract(study, said),
+        "sections": [
+            _section("Question", _question(study)),
+            _section("Method", _method(study, results)),
+            _section("Data", _data(study, results)),
+            _section("Results", _overview(study)),
+            *(_experiment(study, item, said, figures, crossings) for item in study.experiments),
+            *_across(figures),
+            _section("Published numbers", _published(study)),
+            _section("Training", _training(study, figures)),
+            _section("Cost", _cost(study, provenance, figures, costs)),
+            _section("Limits", [_list(limits(study, provenance))]),
+            _section("Reproducibility", _reproducibility(study, provenance)),
+            _section("References", [{"kind": "references", "items": list(prose.REFERENCES)}]),
+        ],
+        "appendix": _appendix(study, results),
+    }
+
+
+def _abstract(study: Study, said: Sequence[Finding]) -> list[Block]:
+    blocks = [_text(study.manifest.get("description") or prose.QUESTION)]
+    tested = [item.name for item in study.experiments if item.fold == "test"]
+    first = said[:1]
+    sealed = [item for item in said[1:] if item.experiment in tested][:1]
+    for finding in (*first, *sealed):
+        blocks += _finding(finding)
+    blocks += [_text(_verdicts(study.experiments))] if said else []
+    missing = sum(len(gaps(study, item)) for item in study.experiments)
+    if missing:
+        blocks.append(
+            _gap(
+                f"{wording.plural(missing, 'line')} of the tables "
+                f"{'waits' if missing == 1 else 'wait'} for runs that are not there yet; the "
+                "sections name them."
+            )
+        )
+    return blocks
+
+
+def _verdicts(experiments: Iterable[Experiment]) -> str:
+    """How many comparisons of the tables ended how, lines that stand for another left out."""
+    compared = [
+        row["verdict"]
+        for experiment in experiments
+        for row in experiment.rows
+        if row["difference"] and row["verdict"] and not experiment.repeats(row)
+    ]
+    counts = [(verdict, compared.count(verdict)) for verdict in VERDICTS]
+    found = [f"{count} {verdict}" for verdict, count in counts if count]
+    return (
+        f"Of {wording.plural(len(compared), 'comparison')} with the reference of a table, after "
+        f"Holm's correction, as seen from the line: {wording.listing(found)}."
+        if found
+        else "No line is compared with another."
+    )
+
+
+def _question(study: Study) -> list[Block]:
+    asked = [
+        f"{item.title}." + (f" {item.caption}" if item.caption else "")
+        for item in study.experiments
+    ]
+    return [_text(prose.QUESTION), *([_list(asked)] if asked else [])]
+
+
+def _method(study: Study, results: Path) -> list[Block]:
+    reference, changed = departures(study, results)
+    preset = study.manifest.get("preset", {})
+    blocks = [_text(prose.VARIANTS)]
+    if preset.get("title"):
+        about = f"{preset['title']}. {preset.get('description') or ''}".strip()
+        blocks.append(_labelled("Preset.", about))
+    if changed:
+        blocks.append(_table(method_sheet(reference, changed)))
+    blocks += [_labelled("Folds.", prose.FOLDS), _labelled("Uncertainty.", prose.UNCERTAINTY)]
+    if statement := study.manifest["seeds"].get("statement"):
+        blocks.append(_labelled("Seeds.", statement))
+    return blocks
+
+
+def _data(study: Study, results: Path) -> list[Block]:
+    blocks = [_table(text_sheet(study, results))] if study.manifest["texts"] else []
+    for text in texts(study, results):
+        terms = dict(text["terms"].lines)
+        said = [
+            f"Citation: {terms.get('citation') or 'none is registered'}.",
+            f"Licence: {terms.get('licence') or 'none is registered'}.",
+        ]
+        blocks.append(_labelled(f"{text['title']} ({text['role']}).", " ".join(said)))
+    if study.leakage:
+        blocks.append(_labelled("Duplicates.", " ".join(leakage_statements(study.leakage))))
+    return blocks or [_gap("No text is listed in the manifest.")]
+
+
+def _overview(study: Study) -> list[Block]:
+    named = any(item.references for item in study.experiments)
+    return [
+        _text(
+            "Sentences are seen from the reference, the line in bold that the others are compared "
+            "with; differences are in percentage points, and a bound below zero points the other "
+            "way."
+            if named
+            else "No experiment names a line to compare with; its tables stand for themselves."
+        )
+    ]
+
+
+def _experiment(
+    study: Study,
+    experiment: Experiment,
+    said: Sequence[Finding],
+    figures: Sequence[Entry],
+    crossings: Sequence[Row],
+) -> Section:
+    blocks = []
+    for finding in said:
+        if finding.experiment == experiment.name:
+            blocks += _finding(finding)
+    blocks += [
+        _text(row["statement"])
+        for row in crossings
+        if row["experiment"] == experiment.name and row["statement"]
+    ]
+    blocks += [_gap(gap.statement) for gap in gaps(study, experiment)]
+    if experiment.rows:
+        blocks.append(_table(experiment_sheet(experiment)))
+    blocks += [_figure(item) for item in figures if item["experiment"] == experiment.name]
+    return _section(experiment.title, blocks, 2)
+
+
+def _across(figures: Sequence[Entry]) -> list[Section]:
+    """Figures of all experiments together that have no section of their own."""
+    kinds = ("curves", "perplexity", "cost")
+    drawn = [item for item in figures if not item["experiment"] and item["kind"] not in kinds]
+    return [_section("All experiments", [_figure(item) for item in drawn], 2)] if drawn else []
+
+
+def _published(study: Study) -> list[Block]:
+    sheet = published_sheet(study.experiments)
+    quotes = any(item.quoted for item in study.experiments)
+    if sheet is None and not quotes:
+        return [_text("No line of this study is one whose error the paper printed.")]
+    return [_table(sheet)] if sheet else []
+
+
+def _training(study: Study, figures: Sequence[Entry]) -> list[Block]:
+    shown = [_figure(item) for item in figures if item["kind"] in ("perplexity", "curves")]
+    if not study.language_models:
+        return [_text("This study trained no language model."), *shown]
+    return [
+        _text(
+            "Perplexity of the language models and error of the classifiers on the select fold by "
+            "epoch; the appendix has a line for each language model."
+        ),
+        *shown,
+    ]
+
+
+def _cost(
+    study: Study, provenance: Mapping[str, Any], figures: Sequence[Entry], costs: Sequence[Row]
+) -> list[Block]:
+    blocks = [_table(cost_sheet(provenance["cost"]))] if provenance["cost"] else []
+    if costs:
+        titles = {item.name: item.title for item in study.experiments}
+        blocks.append(_table(row_cost_sheet(costs, titles)))
+    drawn = [item for item in figures if item["kind"] == "cost" and not item["experiment"]]
+    blocks += [_figure(item) for item in drawn]
+    return blocks or [_gap("No training left a card that says what it cost.")]
+
+
+def _reproducibility(study: Study, provenance: Mapping[str, Any]) -> list[Block]:
+    blocks = [_labelled("Test fold.", sealed_fold_statement(study, provenance))]
+    code = provenance["code"]
+    if not code["commit"]:
+        blocks.append(_text(prose.CODE_NAMES_NOBODY))
+    elif code["dirty"]:
+        blocks.append(
+            _gap(f"Tracked files differ from commit {code['commit']}: it does not name this code.")
+        )
+    if statement := study.manifest["seeds"].get("statement"):
+        blocks.append(_labelled("Seeds.", statement))
+    blocks.append(_facts(environment(provenance).lines))
+    return blocks
+
+
+def _appendix(study: Study, results: Path) -> list[Section]:
+    recipes = used_recipes(study, results)
+    settings = [
+        _table(sheet)
+        for sheet in (settings_sheet(recipes), other_recipes_sheet(recipes))
+        if sheet is not None
+    ]
+    sections = [
+        _section(
+            "Hyperparameters",
+            settings or [_gap("The recipes of this study are not among its results.")],
+        )
+    ]
+    if study.language_models:
+        sheet = language_model_sheet(study)
+        sections.append(_section("Language models", [_table(sheet)]))
+    confusion = [
+        _table(sheet) for item in study.experiments for sheet in confusion_sheets(study, item)
+    ]
+    if confusion:
+        sections.append(_section("Confusion of classes", confusion))
+    if study.leakage:
+        sections.append(_section("Duplicates", [_table(leakage_sheet(study.leakage))]))
+    sections.append(_section("Sources", _sources(study, results)))
+    return sections
+
+
+def _sources(study: Study, results: Path) -> list[Block]:
+    blocks: list[Block] = []
+    for text in texts(study, results):
+        blocks.append(_labelled(f"{text['title']} ({text['role']} {text['name']}).", ""))
+        lines = [
+            *text["source"].lines,
+            *((f"folds: {name}", value) for name, value in text["folds"].lines),
+        ]
+        blocks.append(_facts(lines) if lines else _gap("Its source is not among the results."))
+    return blocks
+
+
+def _finding(finding: Finding) -> list[Block]:
+    blocks = [_text(finding.lead)]
+    for comparison in finding.comparisons:
+        verdict = comparison.verdict or "no verdict"
+        label = f"{verdict[:1].upper()}{verdict[1:]}:"
+        blocks.append(_labelled(label, f"{'; '.join(comparison.clauses)}."))
+    return blocks
+
+
+def _section(heading: str, blocks: Sequence[Block], level: int = 1) -> Section:
+    return {"heading": heading, "level": level, "blocks": list(blocks)}
+
+
+def _text(text: str) -> Block:
+    return {"kind": "text", "text": text}
+
+
+def _labelled(label: str, text: str) -> Block:
+    return {"kind": "labelled", "label": label, "text": text}
+
+
+def _list(items: Iterable[str]) -> Block:
+    return {"kind": "list", "items": list(items)}
+
+
+def _facts(lines: Iterable[tuple[str, str]]) -> Block:
+    return {"kind": "facts", "lines": [list(line) for line in lines]}
+
+
+def _gap(text: str) -> Block:
+    return {"kind": "gap", "text": text}
+
+
+def _figure(entry: Entry) -> Block:
+    return {
+        "kind": "figure",
+        "picture": entry["picture"],
+        "title": entry["title"],
+        "caption": entry["caption"],
+    }
+
+
+def _table(sheet: Sheet) -> Block:
+    headings = [column.heading for column in sheet.columns]
+    named = [place for place, heading in enumerate(headings[:4]) if heading in NAMES]
+    return {
+        "kind": "table",
+        "sheet": {
+            "caption": sheet.caption,
+            "columns": [
+                {
+                    "heading": column.heading,
+                    "numeric": column.numeric,
+                    "code": column.heading in CODE,
+                }
+                for column in sheet.columns
+            ],
+            "names": max(named, default=0) + 1,
+            "groups": [
+                [
+                    {
+                        "strong": line.strong,
+                        "cells": [{"text": cell.text, "share": cell.share} for cell in line.cells],
+                    }
+                    for line in group
+                ]
+                for group in sheet.groups
+            ],
+            "notes": list(sheet.notes),
+        },
+    }
