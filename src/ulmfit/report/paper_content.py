@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from ulmfit.report import paper_prose as prose
 from ulmfit.report import wording
 from ulmfit.report.background import environment, headline, texts
 from ulmfit.report.fact_sheets import confusion_sheets, cost_sheet, language_model_sheet
-from ulmfit.report.findings import Finding, findings
+from ulmfit.report.findings import OPPOSITE, ORDER, Finding, findings
 from ulmfit.report.gaps import gaps
 from ulmfit.report.layout import Sheet
 from ulmfit.report.leakage import leakage_sheet, leakage_statements
@@ -30,9 +31,11 @@ from ulmfit.report.sheets import experiment_sheet
 Block = dict[str, Any]
 Section = dict[str, Any]
 Entry = Mapping[str, Any]
-VERDICTS = ("better", "worse", "not distinguished", "too few seeds")
+VERDICTS = (*ORDER, "too few seeds")
 NAMES = ("Data set", "Labels", "Variant", "Label", "Model", "Text", "Line", "Setting")
 """Headings of columns that name a line, wherever a table is too wide for one part."""
+TRAINING = ("perplexity", "curves")
+"""Kinds of figures that show the course of training."""
 CODE = ("Recipe", "Setting")
 """Headings of columns whose cells are code."""
 
@@ -60,13 +63,12 @@ def paper_content(
             *(_experiment(study, item, said, figures, crossings) for item in study.experiments),
             *_across(figures),
             _section("Published numbers", _published(study)),
-            _section("Training", _training(study, figures)),
             _section("Cost", _cost(study, provenance, figures, costs)),
             _section("Limits", [_list(limits(study, provenance))]),
             _section("Reproducibility", _reproducibility(study, provenance)),
             _section("References", [{"kind": "references", "items": list(prose.REFERENCES)}]),
         ],
-        "appendix": _appendix(study, results),
+        "appendix": _appendix(study, results, figures),
     }
 
 
@@ -93,18 +95,19 @@ def _abstract(study: Study, said: Sequence[Finding]) -> list[Block]:
 def _verdicts(experiments: Iterable[Experiment]) -> str:
     """How many comparisons of the tables ended how, lines that stand for another left out."""
     compared = [
-        row["verdict"]
+        OPPOSITE.get(row["verdict"], row["verdict"])
         for experiment in experiments
         for row in experiment.rows
         if row["difference"] and row["verdict"] and not experiment.repeats(row)
     ]
-    counts = [(verdict, compared.count(verdict)) for verdict in VERDICTS]
-    found = [f"{count} {verdict}" for verdict, count in counts if count]
+    found = [
+        f"{verdict} in {compared.count(verdict)}" for verdict in VERDICTS if verdict in compared
+    ]
     return (
-        f"Of {wording.plural(len(compared), 'comparison')} with the reference of a table, after "
-        f"Holm's correction, as seen from the line: {wording.listing(found)}."
-        if found
-        else "No line is compared with another."
+        "No line is compared with another."
+        if not found
+        else f"Of {wording.plural(len(compared), 'comparison')} in the tables, after Holm's "
+        f"correction, the reference is {wording.listing(found)}."
     )
 
 
@@ -119,12 +122,11 @@ def _question(study: Study) -> list[Block]:
 def _method(study: Study, results: Path) -> list[Block]:
     reference, changed = departures(study, results)
     preset = study.manifest.get("preset", {})
-    blocks = [_text(prose.VARIANTS)]
+    table = [_table(method_sheet(reference, changed))] if changed else []
+    blocks = [_text(prose.VARIANTS), *_see(table), *table]
     if preset.get("title"):
         about = f"{preset['title']}. {preset.get('description') or ''}".strip()
         blocks.append(_labelled("Preset.", about))
-    if changed:
-        blocks.append(_table(method_sheet(reference, changed)))
     blocks += [_labelled("Folds.", prose.FOLDS), _labelled("Uncertainty.", prose.UNCERTAINTY)]
     if statement := study.manifest["seeds"].get("statement"):
         blocks.append(_labelled("Seeds.", statement))
@@ -133,6 +135,7 @@ def _method(study: Study, results: Path) -> list[Block]:
 
 def _data(study: Study, results: Path) -> list[Block]:
     blocks = [_table(text_sheet(study, results))] if study.manifest["texts"] else []
+    blocks = [*_see(blocks), *blocks]
     for text in texts(study, results):
         terms = dict(text["terms"].lines)
         said = [
@@ -175,17 +178,22 @@ def _experiment(
         if row["experiment"] == experiment.name and row["statement"]
     ]
     blocks += [_gap(gap.statement) for gap in gaps(study, experiment)]
-    if experiment.rows:
-        blocks.append(_table(experiment_sheet(experiment)))
-    blocks += [_figure(item) for item in figures if item["experiment"] == experiment.name]
-    return _section(experiment.title, blocks, 2)
+    shown = [_table(_titled(experiment_sheet(experiment)))] if experiment.rows else []
+    shown += [_figure(item) for item in figures if item["experiment"] == experiment.name]
+    return _section(experiment.title, [*blocks, *_see(shown), *shown], 2)
+
+
+def _titled(sheet: Sheet) -> Sheet:
+    return replace(sheet, caption=f"{sheet.title}. {sheet.caption}")
 
 
 def _across(figures: Sequence[Entry]) -> list[Section]:
     """Figures of all experiments together that have no section of their own."""
-    kinds = ("curves", "perplexity", "cost")
-    drawn = [item for item in figures if not item["experiment"] and item["kind"] not in kinds]
-    return [_section("All experiments", [_figure(item) for item in drawn], 2)] if drawn else []
+    kinds = (*TRAINING, "cost")
+    drawn = [
+        _figure(item) for item in figures if not item["experiment"] and item["kind"] not in kinds
+    ]
+    return [_section("All experiments", [*_see(drawn), *drawn], 2)] if drawn else []
 
 
 def _published(study: Study) -> list[Block]:
@@ -193,20 +201,10 @@ def _published(study: Study) -> list[Block]:
     quotes = any(item.quoted for item in study.experiments)
     if sheet is None and not quotes:
         return [_text("No line of this study is one whose error the paper printed.")]
-    return [_table(sheet)] if sheet else []
-
-
-def _training(study: Study, figures: Sequence[Entry]) -> list[Block]:
-    shown = [_figure(item) for item in figures if item["kind"] in ("perplexity", "curves")]
-    if not study.language_models:
-        return [_text("This study trained no language model."), *shown]
-    return [
-        _text(
-            "Perplexity of the language models and error of the classifiers on the select fold by "
-            "epoch; the appendix has a line for each language model."
-        ),
-        *shown,
-    ]
+    if sheet is None:
+        return [_text("Notes under the tables quote other systems that the paper quotes.")]
+    table = _table(sheet)
+    return [*_see([table]), table]
 
 
 def _cost(
@@ -218,7 +216,7 @@ def _cost(
         blocks.append(_table(row_cost_sheet(costs, titles)))
     drawn = [item for item in figures if item["kind"] == "cost" and not item["experiment"]]
     blocks += [_figure(item) for item in drawn]
-    return blocks or [_gap("No training left a card that says what it cost.")]
+    return [*_see(blocks), *blocks] or [_gap("No training left a card that says what it cost.")]
 
 
 def _reproducibility(study: Study, provenance: Mapping[str, Any]) -> list[Block]:
@@ -232,11 +230,11 @@ def _reproducibility(study: Study, provenance: Mapping[str, Any]) -> list[Block]
         )
     if statement := study.manifest["seeds"].get("statement"):
         blocks.append(_labelled("Seeds.", statement))
-    blocks.append(_facts(environment(provenance).lines))
+    blocks += [_text(prose.ENVIRONMENT), _facts(environment(provenance).lines)]
     return blocks
 
 
-def _appendix(study: Study, results: Path) -> list[Section]:
+def _appendix(study: Study, results: Path, figures: Sequence[Entry]) -> list[Section]:
     recipes = used_recipes(study, results)
     settings = [
         _table(sheet)
@@ -252,11 +250,16 @@ def _appendix(study: Study, results: Path) -> list[Section]:
     if study.language_models:
         sheet = language_model_sheet(study)
         sections.append(_section("Language models", [_table(sheet)]))
-    confusion = [
-        _table(sheet) for item in study.experiments for sheet in confusion_sheets(study, item)
-    ]
+    drawn = [_figure(item) for item in figures if item["kind"] in TRAINING]
+    if drawn:
+        sections.append(_section("Training", drawn))
+    # One line may be the reference of several experiments.
+    confusion = dict.fromkeys(
+        sheet for item in study.experiments for sheet in confusion_sheets(study, item)
+    )
     if confusion:
-        sections.append(_section("Confusion of classes", confusion))
+        tables = [_table(sheet, f"confusion-{place}") for place, sheet in enumerate(confusion)]
+        sections.append(_section("Confusion of classes", tables))
     if study.leakage:
         sections.append(_section("Duplicates", [_table(leakage_sheet(study.leakage))]))
     sections.append(_section("Sources", _sources(study, results)))
@@ -276,11 +279,12 @@ def _sources(study: Study, results: Path) -> list[Block]:
 
 
 def _finding(finding: Finding) -> list[Block]:
-    blocks = [_text(finding.lead)]
+    blocks = [{"kind": "finding", "label": "", "text": finding.lead}]
     for comparison in finding.comparisons:
         verdict = comparison.verdict or "no verdict"
         label = f"{verdict[:1].upper()}{verdict[1:]}:"
-        blocks.append(_labelled(label, f"{'; '.join(comparison.clauses)}."))
+        text = f"{'; '.join(comparison.clauses)}."
+        blocks.append({"kind": "finding", "label": label, "text": text})
     return blocks
 
 
@@ -308,21 +312,30 @@ def _gap(text: str) -> Block:
     return {"kind": "gap", "text": text}
 
 
+def _see(shown: Sequence[Block]) -> list[Block]:
+    """Where to look: the tables and figures of a section, which float."""
+    ids = [item["sheet"]["id"] if item["kind"] == "table" else item["id"] for item in shown]
+    return [{"kind": "see", "ids": ids}] if ids else []
+
+
 def _figure(entry: Entry) -> Block:
     return {
         "kind": "figure",
+        "id": f"figure-{entry['picture']}",
         "picture": entry["picture"],
         "title": entry["title"],
         "caption": entry["caption"],
     }
 
 
-def _table(sheet: Sheet) -> Block:
+def _table(sheet: Sheet, name: str = "") -> Block:
     headings = [column.heading for column in sheet.columns]
     named = [place for place, heading in enumerate(headings[:4]) if heading in NAMES]
     return {
         "kind": "table",
         "sheet": {
+            "id": f"table-{name or sheet.name or sheet.title}",
+            "title": sheet.title,
             "caption": sheet.caption,
             "columns": [
                 {

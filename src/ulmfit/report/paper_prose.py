@@ -28,6 +28,11 @@ UNCERTAINTY = (
     "both the corrected p-value and the interval allow it; anything else is not distinguished, "
     "which does not mean equal."
 )
+ENVIRONMENT = (
+    "First software and machine that made this paper, then how many trainings ran on which device, "
+    "from which commit and with which versions. The workflow locks every training to one thread "
+    "and one seed, so that the same recipe, seed and machine give the same bits."
+)
 CODE_NAMES_NOBODY = "The commit of the code is not recorded: it did not lie in a git repository."
 REFERENCES = (
     "S. Holm. A simple sequentially rejective multiple test procedure. Scandinavian Journal of "

@@ -194,7 +194,7 @@ def settings_sheet(recipes: Sequence[UsedRecipe]) -> Sheet | None:
     values = {stage: {key: value for key, value, _ in base.rows} for stage, base in bases.items()}
     meanings: dict[str, str] = {}
     for base in reversed(bases.values()):
-        meanings |= {key: meaning for key, _, meaning in base.rows}
+        meanings |= {key: meaning.replace("`", "") for key, _, meaning in base.rows}
     keys = sorted(meanings)
     return Sheet(
         name="",
