@@ -31,7 +31,8 @@ from ulmfit.report.sheets import experiment_sheet
 Block = dict[str, Any]
 Section = dict[str, Any]
 Entry = Mapping[str, Any]
-VERDICTS = (*ORDER, "too few seeds")
+FLUSH: Block = {"kind": "flush"}
+"""Tables and figures of the sections before stand before what follows."""
 NAMES = ("Data set", "Labels", "Variant", "Label", "Model", "Text", "Line", "Setting")
 """Headings of columns that name a line, wherever a table is too wide for one part."""
 TRAINING = ("perplexity", "curves")
@@ -62,7 +63,7 @@ def paper_content(
             _section("Results", _overview(study)),
             *(_experiment(study, item, said, figures, crossings) for item in study.experiments),
             *_across(figures),
-            _section("Published numbers", _published(study)),
+            _section("Published numbers", [FLUSH, *_published(study)]),
             _section("Cost", _cost(study, provenance, figures, costs)),
             _section("Limits", [_list(limits(study, provenance))]),
             _section("Reproducibility", _reproducibility(study, provenance)),
@@ -100,14 +101,15 @@ def _verdicts(experiments: Iterable[Experiment]) -> str:
         for row in experiment.rows
         if row["difference"] and row["verdict"] and not experiment.repeats(row)
     ]
-    found = [
-        f"{verdict} in {compared.count(verdict)}" for verdict in VERDICTS if verdict in compared
-    ]
+    if not compared:
+        return "No line is compared with another."
+    told = [f"{verdict} in {compared.count(verdict)}" for verdict in ORDER if verdict in compared]
+    few = compared.count("too few seeds")
+    parts = [f"the reference is {wording.listing(told)}"] if told else []
+    parts += [f"{few} {'rests' if few == 1 else 'rest'} on too few seeds"] if few else []
     return (
-        "No line is compared with another."
-        if not found
-        else f"Of {wording.plural(len(compared), 'comparison')} in the tables, after Holm's "
-        f"correction, the reference is {wording.listing(found)}."
+        f"Of {wording.plural(len(compared), 'comparison')} in the tables, after Holm's correction, "
+        f"{'; '.join(parts)}."
     )
 
 
@@ -122,7 +124,7 @@ def _question(study: Study) -> list[Block]:
 def _method(study: Study, results: Path) -> list[Block]:
     reference, changed = departures(study, results)
     preset = study.manifest.get("preset", {})
-    table = [_table(method_sheet(reference, changed))] if changed else []
+    table = [_table(method_sheet(reference, changed), below=True)] if changed else []
     blocks = [_text(prose.VARIANTS), *_see(table), *table]
     if preset.get("title"):
         about = f"{preset['title']}. {preset.get('description') or ''}".strip()
@@ -134,7 +136,7 @@ def _method(study: Study, results: Path) -> list[Block]:
 
 
 def _data(study: Study, results: Path) -> list[Block]:
-    blocks = [_table(text_sheet(study, results))] if study.manifest["texts"] else []
+    blocks = [_table(text_sheet(study, results), below=True)] if study.manifest["texts"] else []
     blocks = [*_see(blocks), *blocks]
     for text in texts(study, results):
         terms = dict(text["terms"].lines)
@@ -328,7 +330,8 @@ def _figure(entry: Entry) -> Block:
     }
 
 
-def _table(sheet: Sheet, name: str = "") -> Block:
+def _table(sheet: Sheet, name: str = "", *, below: bool = False) -> Block:
+    """A table; ``below`` keeps it from the head of a page, where the abstract is."""
     headings = [column.heading for column in sheet.columns]
     named = [place for place, heading in enumerate(headings[:4]) if heading in NAMES]
     return {
@@ -336,6 +339,7 @@ def _table(sheet: Sheet, name: str = "") -> Block:
         "sheet": {
             "id": f"table-{name or sheet.name or sheet.title}",
             "title": sheet.title,
+            "below": below,
             "caption": sheet.caption,
             "columns": [
                 {

@@ -50,8 +50,6 @@ def typeset(content: Mapping[str, Any], pictures: Sequence[Path], output: Path |
                 format="pdf",
                 font_paths=[str(_fonts())],
                 ignore_system_fonts=True,
-                # Typst refuses some texts with floats in two columns where it has to write tags.
-                pdf_tags=False,
             )
         except typst.TypstError as error:
             raise UserError(f"{output}: Typst cannot set it: {error.message}") from error
