@@ -216,6 +216,12 @@ def _markdown(options: argparse.Namespace) -> None:
     make_markdown(options.manifest, options.tables.parent)
 
 
+def _tex(options: argparse.Namespace) -> None:
+    from ulmfit.report.tex import make_tex
+
+    make_tex(options.manifest, options.tables.parent)
+
+
 def _report(options: argparse.Namespace) -> None:
     from ulmfit.report.html import make_report
     from ulmfit.report.provenance import make_provenance
@@ -225,6 +231,15 @@ def _report(options: argparse.Namespace) -> None:
     make_markdown(options.manifest, results / "tables")
     make_provenance(options.manifest, results, options.provenance)
     make_report(options.manifest, results, options.output)
+
+
+def _paper(options: argparse.Namespace) -> None:
+    from ulmfit.report.paper import make_paper
+    from ulmfit.report.tex import make_tex
+
+    results = options.manifest.parent
+    make_tex(options.manifest, results / "tables")
+    make_paper(options.manifest, results, options.output)
 
 
 def _schema(options: argparse.Namespace) -> None:
@@ -357,8 +372,15 @@ def _parser() -> argparse.ArgumentParser:
     arguments.paths(add, "manifest")
     arguments.paths(add, "tables", help="a table of the folder to read")
 
+    add = stage("tex", _tex, "Write the tables as LaTeX, beside them.")
+    arguments.paths(add, "manifest")
+    arguments.paths(add, "tables", help="a table of the folder to read")
+
     add = stage("report", _report, "Write the report of a study.")
     arguments.paths(add, "manifest", "provenance", "output")
+
+    add = stage("paper", _paper, "Write the paper of a study as PDF, and its tables as LaTeX.")
+    arguments.paths(add, "manifest", "output")
 
     add = stage("schema", _schema, "Write config/schema.json and config/README.md.")
     add.add_argument("--config", type=Path, default=Path("config"), help="folder to write to")

@@ -129,7 +129,7 @@ def bitmap_outputs():
     return [path.removesuffix(".svg") + ".png" for path in figure_outputs()]
 
 
-def markdown_outputs():
-    """Markdown beside the CSV of every table that readers see."""
+def shown_tables(ending):
+    """A file beside the CSV of every table that readers see."""
     names = [*PLAN.study.experiments, "language_models", "leakage"]
-    return [f"<results>/tables/{name}.md" for name in names]
+    return [f"<results>/tables/{name}.{ending}" for name in names]

@@ -22,4 +22,5 @@ CODE_VERSIONS = {
     "tables": 2,
     "figures": 2,
     "report": 3,
+    "paper": 1,
 }

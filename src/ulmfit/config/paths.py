@@ -49,5 +49,8 @@ PART = "experiments/{experiment}"
 FACT_TABLES = ("runs", "language_models", "epochs", "confusion", "leakage")
 """Tables that every study has, beside one for each experiment."""
 
+PAPER = "report/paper.pdf"
+"""The study as a paper."""
+
 WEIGHTS = "model.safetensors"
 TOKEN_FILES = ("tokens.json", "ids.npy", "documents.npz", "vocabulary.txt")
