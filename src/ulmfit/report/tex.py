@@ -36,7 +36,7 @@ ESCAPES = str.maketrans(
         "\N{RIGHTWARDS ARROW}": r"$\rightarrow$",
     }
 )
-HEAD = r"""% Needs \usepackage{booktabs} and, for its names of characters, \usepackage[T1]{fontenc}.
+HEAD = r"""% Needs \usepackage{booktabs} and, for names of signs, \usepackage[T1]{fontenc}.
 \begin{table}
 \centering\small
 """

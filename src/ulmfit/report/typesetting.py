@@ -23,6 +23,8 @@ TEMPLATE = Path(__file__).parent / "templates" / "paper.typ"
 LONGEST_WORD = 16
 """A longer run of signs without a blank may break."""
 ZERO_WIDTH_SPACE = "\N{ZERO WIDTH SPACE}"
+KEPT = ("\N{SOFT HYPHEN}", ZERO_WIDTH_SPACE)
+"""Signs without a picture that tell where a line may end."""
 
 
 def typeset(content: Mapping[str, Any], pictures: Sequence[Path], output: Path | str) -> Path:
@@ -64,10 +66,10 @@ def printable(text: str) -> str:
     Signs that change the direction or the look of what follows count as others.
     """
     signs = "".join(
-        sign
-        if sign in "\n\N{SOFT HYPHEN}" + ZERO_WIDTH_SPACE or ord(sign) in _drawn()
-        else " "
-        if sign.isspace()
+        " "
+        if sign.isspace() and unicodedata.category(sign) != "Zs"
+        else sign
+        if sign in KEPT or ord(sign) in _drawn()
         else f"[U+{ord(sign):04X}]"
         for sign in text
     )
