@@ -154,8 +154,7 @@ def test_missing_tables_lines_and_figures_are_named_and_the_paper_is_made(
     shutil.rmtree(copy / "figures")
     content = content_of(copy)
     missing = [block["text"] for block in blocks(content, "gap")]
-    assert len(missing) == 3
-    assert all("make the tables again" in text for text in missing)
+    assert len([text for text in missing if "make the tables again" in text]) == 3
     assert any(block["kind"] == "gap" for block in content["abstract"])
     assert paper(copy).read_bytes().startswith(b"%PDF")
 
