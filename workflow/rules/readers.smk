@@ -27,10 +27,11 @@ def history_files(plan=PLAN):
 
 
 def leakage_files(plan=PLAN):
-    """Counts of duplicates of each dataset and the corpus of its models."""
+    """Duplicates of each dataset and the corpus of its models: counts, and which documents."""
     return [
-        f"<results>/{paths.LEAKAGE.format(dataset=name, corpus=used.corpus)}"
+        f"<results>/{path.format(dataset=name, corpus=used.corpus)}"
         for name, used in plan.study.datasets.items()
+        for path in (paths.LEAKAGE, paths.DUPLICATES)
     ]
 
 

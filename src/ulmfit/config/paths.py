@@ -46,7 +46,10 @@ BASELINE = "baselines/{dataset}/{baseline}/n{n_labelled}"
 PART = "experiments/{experiment}"
 """What belongs to the target of one experiment: a manifest of it alone, its table and figures."""
 
-FACT_TABLES = ("runs", "language_models", "epochs", "confusion", "leakage")
+FACT_TABLES = (
+    *("runs", "language_models", "epochs", "confusion", "leakage"),
+    *("crossings", "calibration", "costs"),
+)
 """Tables that every study has, beside one for each experiment."""
 
 WEIGHTS = "model.safetensors"

@@ -14,6 +14,10 @@ from ulmfit.errors import UserError
 def check_published(registry: Registry, where: str) -> None:
     """Every row must be a variant, every dataset registered, every error a number (UserError)."""
     for name, table in registry.published.items():
+        for dataset, documents in table.documents.items():
+            check_name(dataset, registry.datasets, f"{where}: {name}.documents", "dataset")
+            if documents < 1:
+                raise UserError(f"{where}: {name}.documents.{dataset}: at least 1, not {documents}")
         for key, part in (("rows", table.rows), ("quoted", table.quoted)):
             for dataset, errors in part.items():
                 place = f"{where}: {name}.{key}"
@@ -24,20 +28,22 @@ def check_published(registry: Registry, where: str) -> None:
                     _check_number(f"{place}.{dataset}.{row}", error)
 
 
-def published_error(plan: Plan, experiment: Experiment, cell: PlannedCell) -> str | None:
-    """What the paper prints for a row, in per cent; None where it never ran that row.
+def published_error(
+    plan: Plan, experiment: Experiment, cell: PlannedCell
+) -> tuple[str | None, int | None]:
+    """What the paper prints for a row, in per cent, and the documents behind it, if known.
 
-    Its rows have all labels and words; fold and direction are those of its table. A choice among
+    None and None where it never ran that row. Its rows have all labels and words; fold and direction are those of its table. A choice among
     variants stands for the first of them.
     """
     if cell.n_labelled != "all" or not _words(plan, cell):
-        return None
+        return None, None
     for table in _tables(plan, experiment):
         variant = (cell.among[0] if cell.among else cell).variant
         error = table.rows.get(cell.dataset, {}).get(variant)
         if error is not None and _direction(plan, cell) == table.direction:
-            return error
-    return None
+            return error, table.documents.get(cell.dataset)
+    return None, None
 
 
 def quoted_errors(
