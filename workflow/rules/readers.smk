@@ -108,6 +108,9 @@ def figure_outputs():
         for name, item in experiments.items()
         if any(len(item.sizes(dataset)) > 1 for dataset in PLAN.study.datasets)
     }
+    for name, item in experiments.items():
+        titles[f"calibration-{name}"] = f"{item.title}: calibration"
+        titles[f"cost-{name}"] = f"{item.title}: cost"
     titles |= {
         f"curves-{run.dataset}-{run.n_labelled}": f"Learning curves: {run.n_labelled} labels"
         for run in PLAN.runs()
@@ -125,9 +128,13 @@ def figure_outputs():
     ]
 
 
-def bitmap_outputs():
-    """The figures as PNG, beside the SVG."""
-    return [path.removesuffix(".svg") + ".png" for path in figure_outputs()]
+def print_outputs():
+    """The figures as PDF and PNG, beside the SVG."""
+    return [
+        path.removesuffix(".svg") + ending
+        for path in figure_outputs()
+        for ending in (".pdf", ".png")
+    ]
 
 
 def markdown_outputs():

@@ -91,11 +91,14 @@ def crossing_rows(experiment: Row, cells: Sequence[Cell]) -> list[Row]:
     """How many labels each row of several sizes needs to reach every other row of its data set.
 
     ``n_labelled`` and the ends of its interval stay empty where they lie beyond the measured sizes,
-    but for an interval that lies there as a whole: it ends at the size next to it.
+    but for an interval that lies there as a whole: it ends at the size next to it. ``statement``
+    says in words what the paper says of its figure 3 (ulmfit.md 5.5), of pairs that it would name:
+    see :func:`_worth_saying`.
     """
     sides = {cell.entry["id"]: Side.of(cell.wrong) for cell in cells}
-    rows = []
-    for curve in _curves(cells):
+    rows: list[Row] = []
+    curves = _curves(cells)
+    for curve in curves:
         runs = {run for cell in curve for run in cell.runs}
         for target in cells:
             same = target.entry["dataset"] == curve[0].entry["dataset"]
@@ -116,7 +119,9 @@ def crossing_rows(experiment: Row, cells: Sequence[Cell]) -> list[Row]:
                     "n_labelled": _inside(found.labels),
                     "low": largest if math.isinf(found.low) else found.low or None,
                     "high": _inside(found.high) if found.high else smallest,
-                    "statement": _statement(found, curve, target),
+                    "statement": _statement(found, curve, target)
+                    if found.labels and _worth_saying(experiment, curves, curve, target)
+                    else None,
                     "cell": curve[0].entry["id"],
                     "of_cell": target.entry["id"],
                     "smallest": smallest,
@@ -124,6 +129,28 @@ def crossing_rows(experiment: Row, cells: Sequence[Cell]) -> list[Row]:
                 }
             )
     return rows
+
+
+def _worth_saying(
+    experiment: Row, curves: Sequence[Sequence[Cell]], curve: Sequence[Cell], target: Cell
+) -> bool:
+    """Whether a row reaches the reference, or the worst model another one, with its fewest labels.
+
+    A row that stands for the better of several is not named where these are rows themselves.
+    """
+    here = [other for other in curves if _line(other[0])[0] == _line(target)[0]]
+    if not any(target is other[0] for other in here):
+        return False
+    shown = {other[0].entry["id"] for other in here}
+    for cell in (curve[0], target):
+        among = cell.entry["among"] or ()
+        if among and {candidate["id"] for candidate in among} <= shown:
+            return False
+    if target.entry["id"] in experiment["reference"].values():
+        return True
+    models = [other for other in here if other[0].kind != "baseline"]
+    worst = max(models, key=lambda other: float(other[0].wrong.mean()), default=None)
+    return worst is curve and target.kind != "baseline"
 
 
 def _line(cell: Cell) -> tuple[str, ...]:
@@ -160,15 +187,21 @@ def _statement(found: Crossing, curve: Sequence[Cell], target: Cell) -> str:
     if found.high == 0:
         return f"{aim} is worse than {row} with {smallest:,} or more{remark}."
     if math.isinf(found.labels):
-        return f"{row} has not reached {aim} at {largest:,}: interval {low} to {high}{remark}."
+        there = f"{row} with {largest:,} labels is not yet as good as {aim}"
+        return f"{there} (interval {low} to {high}){remark}."
     if found.labels == 0:
-        return f"{row} is as good as {aim} from {smallest:,} on: interval {low} to {high}{remark}."
+        there = f"{row} with {smallest:,} labels is already as good as {aim}"
+        return f"{there} (interval {low} to {high}){remark}."
     times = ""
     if size:
-        times = f", {found.labels / size:,.3g} times as many"
+        times = f", {_times(found.labels / size)} times as many"
         if found.low and math.isfinite(found.high):
-            times += f" [{found.low / size:,.3g}, {found.high / size:,.3g}]"
+            times += f" [{_times(found.low / size)}, {_times(found.high / size)}]"
     return f"{aim} matches {row} with {found.labels:,.0f} (interval {low} to {high}){times}{remark}."
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 9.95 else f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2f}"
 
 
 def _name(cell: Cell, other: Cell) -> str:

@@ -24,13 +24,24 @@ CELL_COLUMNS = (
     *("cell", "dataset", "n_labelled", "variant", "title", "tokenizer", "direction", "kind"),
     *("seeds", "n", "error", "error_low", "error_high"),
     *("difference", "difference_low", "difference_high", "p_holm", "verdict"),
-    *("chosen", "published"),
+    *("chosen", "published", "macro_f1", "n_needed", "seeds_needed"),
+    *("published_low", "published_high", "reproduced", "n_unique", "error_unique"),
+    *("error_unique_low", "error_unique_high", "ece", "brier", "labelled"),
 )
 RUN_COLUMNS = (
     *("dataset", "tokenizer", "direction", "variant", "title", "kind", "n_labelled", "seed"),
     *("fold", "n", "errors", "error", "macro_f1", "recipe_digest", "path"),
 )
 CONFUSION_COLUMNS = ("experiment", "cell", "label", "predicted", "count")
+CROSSING_COLUMNS = (
+    *("experiment", "dataset", "title", "of_title", "of_n_labelled", "n_labelled", "low", "high"),
+    *("statement", "cell", "of_cell", "smallest", "largest"),
+)
+CALIBRATION_COLUMNS = ("experiment", "cell", "documents", "confidence", "accuracy")
+COST_COLUMNS = (
+    *("experiment", "cell", "dataset", "n_labelled", "title", "tokenizer", "direction", "error"),
+    *("wall_s", "cpu_s", "tokens", "parameters_trained", "what"),
+)
 LANGUAGE_MODEL_COLUMNS = (
     *("stage", "name", "dataset", "corpus", "tokenizer", "direction", "n_text", "seed"),
     *("valid_perplexity_before", "valid_perplexity", "valid_accuracy", "epochs"),
@@ -125,6 +136,9 @@ class Study:
     language_models: tuple[Row, ...]
     epochs: tuple[Row, ...]
     leakage: tuple[Row, ...]
+    crossings: tuple[Row, ...]
+    calibration: tuple[Row, ...]
+    costs: tuple[Row, ...]
 
     def variants(self) -> list[str]:
         """Names of all variants, then of language models, in the order of the manifest."""
@@ -182,6 +196,9 @@ def read_study(manifest: Path | str, tables: Path | str) -> Study:
         language_models=_read(tables / "language_models.csv", LANGUAGE_MODEL_COLUMNS),
         epochs=_read(tables / "epochs.csv", EPOCH_COLUMNS),
         leakage=_read(tables / "leakage.csv", LEAKAGE_COLUMNS),
+        crossings=_read(tables / "crossings.csv", CROSSING_COLUMNS),
+        calibration=_read(tables / "calibration.csv", CALIBRATION_COLUMNS),
+        costs=_read(tables / "costs.csv", COST_COLUMNS),
     )
 
 
