@@ -14,10 +14,6 @@ from ulmfit.errors import UserError
 def check_published(registry: Registry, where: str) -> None:
     """Every row must be a variant, every dataset registered, every error a number (UserError)."""
     for name, table in registry.published.items():
-        for dataset, documents in table.documents.items():
-            check_name(dataset, registry.datasets, f"{where}: {name}.documents", "dataset")
-            if documents < 1:
-                raise UserError(f"{where}: {name}.documents.{dataset}: at least 1, not {documents}")
         for key, part in (("rows", table.rows), ("quoted", table.quoted)):
             for dataset, errors in part.items():
                 place = f"{where}: {name}.{key}"
@@ -26,6 +22,10 @@ def check_published(registry: Registry, where: str) -> None:
                     if key == "rows":
                         check_name(row, registry.variants, f"{place}.{dataset}", "variant")
                     _check_number(f"{place}.{dataset}.{row}", error)
+        for dataset, documents in table.documents.items():
+            check_name(dataset, registry.datasets, f"{where}: {name}.documents", "dataset")
+            if documents < 1:
+                raise UserError(f"{where}: {name}.documents.{dataset}: at least 1, not {documents}")
 
 
 def published_error(
@@ -33,8 +33,8 @@ def published_error(
 ) -> tuple[str | None, int | None]:
     """What the paper prints for a row, in per cent, and the documents behind it, if known.
 
-    None and None where it never ran that row. Its rows have all labels and words; fold and direction are those of its table. A choice among
-    variants stands for the first of them.
+    None and None where it never ran that row. Its rows have all labels and words; fold and
+    direction are those of its table. A choice among variants stands for the first of them.
     """
     if cell.n_labelled != "all" or not _words(plan, cell):
         return None, None

@@ -83,14 +83,17 @@ def _mean(runs: Sequence[Sequence[Card | None]], name: str) -> float | None:
 
 
 def _parameters(runs: Sequence[Sequence[Card]]) -> int | None:
-    """Of the first run: seeds do not change it, vocabularies of low-shot rows hardly."""
+    """Of the first run: seeds do not change it, vocabularies of low-shot rows hardly.
+
+    None for baselines, and for recipes with keys that this version does not know.
+    """
     if any(card["stage"] != "classify" for card in runs[0]):
         return None
+    try:
+        recipes = [from_json(Classifier, json.dumps(card["recipe"])) for card in runs[0]]
+    except TypeError:
+        return None
     return sum(
-        classifier_parameters_trained(
-            from_json(Classifier, json.dumps(card["recipe"])),
-            card["vocabulary_size"],
-            len(card["classes"]),
-        )
-        for card in runs[0]
+        classifier_parameters_trained(recipe, card["vocabulary_size"], len(card["classes"]))
+        for recipe, card in zip(recipes, runs[0], strict=True)
     )

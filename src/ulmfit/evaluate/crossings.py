@@ -66,9 +66,7 @@ def crossing(curve: Sequence[tuple[int, Side]], target: Side) -> Crossing:
     return Crossing(middle, low, high)
 
 
-def _first_below(
-    curve: Sequence[tuple[int, Side]], value: Callable[[int, float], float]
-) -> float:
+def _first_below(curve: Sequence[tuple[int, Side]], value: Callable[[int, float], float]) -> float:
     """Smallest number of labels between the sizes at which ``value`` falls to zero or below.
 
     0 if it is so at the first size, infinite if it is nowhere.
@@ -197,7 +195,9 @@ def _statement(found: Crossing, curve: Sequence[Cell], target: Cell) -> str:
         times = f", {_times(found.labels / size)} times as many"
         if found.low and math.isfinite(found.high):
             times += f" [{_times(found.low / size)}, {_times(found.high / size)}]"
-    return f"{aim} matches {row} with {found.labels:,.0f} (interval {low} to {high}){times}{remark}."
+    return (
+        f"{aim} matches {row} with {found.labels:,.0f} (interval {low} to {high}){times}{remark}."
+    )
 
 
 def _times(ratio: float) -> str:

@@ -48,8 +48,9 @@ def make_tables(manifest: Path, results: Path, output: Path) -> None:
     """Write the CSV tables of a study into the folder ``output``.
 
     ``runs.csv``, ``language_models.csv``, ``epochs.csv``, ``confusion.csv``, ``leakage.csv``,
-    ``crossings.csv``, ``calibration.csv``, ``costs.csv`` and one table for each experiment. ``results`` is the folder that the manifest's paths start from.
-    Raises UserError listing the files that runs have not written yet.
+    ``crossings.csv``, ``calibration.csv``, ``costs.csv`` and one table for each experiment.
+    ``results`` is the folder that the manifest's paths start from. Raises UserError listing the
+    files that runs have not written yet.
     """
     study = Study(manifest, results)
     _require(_needed(study))

@@ -19,6 +19,8 @@ MEASURES = {
     "tokens": "Tokens read in training",
     "wall_s": "Seconds of training",
 }
+LAST = "wall_s"
+"""Every row has it, so lines end there."""
 LEFT, BETWEEN, TITLE, FOOTER = 0.52, 0.2, 0.26, 0.42
 TALL = 1.9
 
@@ -43,7 +45,7 @@ def cost_groups(study: Study, experiment: Experiment, looks: Mapping[str, Look])
             row
             for row in group
             if not experiment.repeats(row)
-            and number(costs.get(row["cell"], {}), "wall_s")
+            and number(costs.get(row["cell"], {}), LAST)
             and number(row, "error") is not None
         ]
         if not rows:
@@ -65,12 +67,8 @@ def cost_groups(study: Study, experiment: Experiment, looks: Mapping[str, Look])
 
 
 def cost_plot(groups: Sequence[Group], fold: str) -> Figure:
-    """One line of panels a group: error with its interval over each cost that some row has."""
-    measures = [
-        name
-        for name in MEASURES
-        if any(number(row, name) is not None for group in groups for row in group.costs)
-    ]
+    """One line of panels a group: error with its interval over each cost in which rows differ."""
+    measures = [name for name in MEASURES if name == LAST or _tells(groups, name)]
     named = max(
         drawing.text_width(text, drawing.SMALL) for group in groups for text in group.labels
     )
@@ -80,9 +78,7 @@ def cost_plot(groups: Sequence[Group], fold: str) -> Figure:
     figure = drawing.new_figure(drawing.WIDTH, tall * len(groups))
     for place, group in enumerate(groups):
         top = place * tall
-        drawing.add_text(
-            figure, drawing.MARGIN, top + 0.05, group.title, va="top", weight="bold"
-        )
+        drawing.add_text(figure, drawing.MARGIN, top + 0.05, group.title, va="top", weight="bold")
         for index, measure in enumerate(measures):
             left = LEFT + index * (plot + BETWEEN)
             axes = drawing.add_axes(figure, left, top + TITLE, plot, TALL)
@@ -91,11 +87,17 @@ def cost_plot(groups: Sequence[Group], fold: str) -> Figure:
             axes.set_ylabel("" if index else f"Error on the {fold} fold (%)", labelpad=3)
             axes.tick_params(labelleft=index == 0)
         ends = [
-            (number(cost, "wall_s") or 0.0, 100 * (number(row, "error") or 0.0))
+            (number(cost, LAST) or 0.0, 100 * (number(row, "error") or 0.0))
             for cost, row in zip(group.costs, group.rows, strict=True)
         ]
         drawing.end_labels(axes, ends, group.labels, [look.colour for look in group.looks])
     return figure
+
+
+def _tells(groups: Sequence[Group], measure: str) -> bool:
+    """Whether rows of some group differ in a cost."""
+    values = [{number(row, measure) for row in group.costs} - {None} for group in groups]
+    return any(len(found) > 1 for found in values)
 
 
 def _panel(axes: Axes, group: Group, measure: str) -> None:

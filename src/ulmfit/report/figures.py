@@ -35,10 +35,10 @@ def make_figures(manifest: Path | str, tables: Path | str, output: Path | str) -
     Per experiment: errors with intervals (``errors-<experiment>``), reliability of probabilities
     (``calibration-<experiment>``), cost beside error (``cost-<experiment>``) and, where it has
     several numbers of labels, error against labels (``labels-<experiment>``; ``labels`` where only
-    all experiments together have several); per data set and number of labels of the models: learning
-    curves (``curves-<dataset>-<n>``); perplexity of the language models (``perplexity``), blank
-    if there are none. Equal tables give equal bytes. Returns the SVG files; raises UserError if a
-    table is missing or damaged.
+    all experiments together have several); per data set and number of labels of the models:
+    learning curves (``curves-<dataset>-<n>``); perplexity of the language models (``perplexity``),
+    blank if there are none. Equal tables give equal bytes. Returns the SVG files; raises UserError
+    if a table is missing or damaged.
     """
     from ulmfit.report import drawing
 
@@ -101,8 +101,9 @@ def _labels(
     crossings = shown_crossings(study, experiment)
     statements = [row["statement"] for row in crossings if row["n_labelled"]]
     marks = (
-        "Ringed markers: where a line reaches the error of the reference with its fewest labels, "
-        f"by interpolation in the logarithm, with 95 % interval. "
+        "Hollow markers: where a line reaches the error of the reference with its fewest labels, "
+        "by interpolation in the logarithm; the bar below is the 95 % interval, as far as sizes "
+        "were measured. "
         f"{' '.join(statements[:MOST_CROSSINGS])} "
         if statements
         else ""
@@ -134,8 +135,8 @@ def _calibration(
         f"{experiment.title}: share of right predictions against their confidence, the largest "
         f"probability, on the {experiment.fold} fold; {_size(experiment.rows)}, seeds taken "
         "together. Dashed: perfect calibration. In brackets: expected calibration error in per "
-        f"cent, 15 bins, mean over seeds. Bins with less than 1 % of the predictions are left out.{_outer(experiment)} "
-        f"{fold_remark(experiment)}".rstrip(),
+        "cent, 15 bins, mean over seeds. Bins with less than 1 % of the predictions are left out."
+        f"{_outer(experiment)} {fold_remark(experiment)}".rstrip(),
     )
     if not panels:
         return entry, blank("No probabilities of this experiment are known.")
@@ -155,7 +156,8 @@ def _cost(study: Study, experiment: Experiment, found: Mapping[str, Look]) -> tu
         f"{experiment.title}: error on the {experiment.fold} fold with 95 % interval against what "
         f"a row costs with all its stages; {_size(experiment.rows)}. A stage that rows share "
         "counts in full for each; times are of the machines that trained, and hold only if these "
-        "were alike and as busy. Baselines have no tokens and no parameters here."
+        "were alike and as busy. Parameters: those that training the classifier changed. A cost in "
+        "which no rows differ has no panel, and a baseline has seconds only."
         f"{_outer(experiment)} {fold_remark(experiment)}".rstrip(),
     )
     if not groups:

@@ -44,8 +44,6 @@ def looks(variants: Iterable[str]) -> dict[str, Look]:
     variants all look different; markers and lines alone (in grey) tell 32 apart.
     """
     return {
-        name: Look(
-            COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], index + index // 8
-        )
+        name: Look(COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], index + index // 8)
         for index, name in enumerate(dict.fromkeys(variants))
     }

@@ -14,7 +14,7 @@ from ulmfit.report.dots import seeds
 from ulmfit.report.palette import MUTED, PAPER, Look
 from ulmfit.report.results import Experiment, Row, Study, number
 
-LEFT, TITLE, FOOTER = 0.52, 0.3, 0.42
+LEFT, TITLE, FOOTER = 0.52, 0.3, 0.56
 TALL = 2.7
 BEYOND = 2.5
 """Place of ``all`` on the axis where no table says how many: so many times the largest number."""
