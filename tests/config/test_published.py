@@ -161,7 +161,7 @@ def test_test_errors_stand_beside_the_mean_of_both_directions_alone(make_plan, s
     ("old", "new", "message"),
     [
         ("freez-discr:", "frez-discr:", "table-7.rows.imdb: unknown variant 'frez-discr'"),
-        ("yelp-bi:", "yelp-by:", "table-3.rows: unknown dataset 'yelp-by'"),
+        ("yelp-full:", "yelp-ful:", "table-3.documents: unknown dataset 'yelp-ful'"),
         ('"9.93"', '"9,93"', "table-7.rows.imdb.from-scratch: '9,93' is no error in per cent"),
         ("fold: validation", "fold: valid", "table-4.fold"),
     ],

@@ -153,9 +153,7 @@ def _difference_row(cell: Cell, reference: Cell) -> Row:
     of_difference = chances([(1.0, Side.of(cell.wrong)), (-1.0, Side.of(reference.wrong))])
     return {
         "n_needed": documents_needed(difference.value, of_difference) if tested else None,
-        "seeds_needed": seeds_needed(difference.value, of_difference, seeds)
-        if tested and seeds is not None
-        else None,
+        "seeds_needed": seeds_needed(difference.value, of_difference) if tested else None,
         "difference": difference.value,
         "difference_low": difference.low,
         "difference_high": difference.high,

@@ -1,16 +1,16 @@
 """How many documents, or seeds, would tell a difference that was observed.
 
 The power of the test behind the tables: a difference is told where it exceeds the half-width of its
-interval (:mod:`ulmfit.evaluate.statistics`). The variance between runs is itself an estimate, so
-the power is the mean over what it may come out as (chi squared); the one between documents is taken
-as known. Both variances and the difference are those observed: a plan for the next study, not a
-second look at this one.
+interval (:mod:`ulmfit.evaluate.statistics`). The variances between runs are themselves estimates of
+few runs, and so are the degrees of freedom of their sum: the power is the mean over what they may
+come out as (chi squared). The variance between documents is taken as known. All of them, and the
+difference, are those observed: a plan for the next study, not a second look at this one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
@@ -21,23 +21,35 @@ from ulmfit.evaluate.statistics import FEWEST_SEEDS, SIGNIFICANCE, Chances
 POWER = 0.8
 MOST_DOCUMENTS = 10**9
 MOST_SEEDS = 1000
-PARTS = 400
-"""Parts of equal probability that the distribution of a variance is cut into."""
+DRAWS = {1: 400, 2: 60}
+"""Equally probable values that each variance takes, by how many are estimated."""
+
+Parts = Sequence[tuple[float, int]]
+"""(variance, degrees of freedom) between the runs of each side that has several."""
 
 
-def power(difference: float, chances: Chances) -> float:
-    """Probability that a true difference is told, at the two-sided significance of the tables."""
+def power(difference: float, parts: Parts, documents: float, document_degrees: float) -> float:
+    """Probability that a true difference is told, at the two-sided significance of the tables.
+
+    ``documents`` is the variance of the difference over documents.
+    """
     from scipy.special import ndtr, stdtrit
 
-    spread = math.sqrt(chances.seeds + chances.documents)
+    parts = [(variance, degrees) for variance, degrees in parts if variance > 0]
+    spread = math.sqrt(sum(variance for variance, _ in parts) + documents)
     if spread == 0:
         return 1.0 if difference else 0.0
     quantile = 1 - SIGNIFICANCE / 2
-    between_runs = stdtrit(chances.seed_degrees, quantile) ** 2 * chances.seeds
-    between_documents = stdtrit(chances.document_degrees, quantile) ** 2 * chances.documents
-    half = np.sqrt(between_runs * _shares(chances.seed_degrees) + between_documents)
+    between = stdtrit(document_degrees, quantile) ** 2 * documents
+    if parts:
+        drawn = [variance * _shares(degrees, len(parts)) for variance, degrees in parts]
+        grid = np.meshgrid(*drawn, indexing="ij")
+        seeds = sum(grid)
+        welch = sum(each**2 / degrees for each, (_, degrees) in zip(grid, parts, strict=True))
+        between = between + stdtrit(seeds**2 / welch, quantile) ** 2 * seeds
+    half = np.sqrt(between)
     told = ndtr((abs(difference) - half) / spread) + ndtr((-abs(difference) - half) / spread)
-    return float(told.mean())
+    return float(np.mean(told))
 
 
 def documents_needed(difference: float, chances: Chances) -> int | None:
@@ -47,44 +59,30 @@ def documents_needed(difference: float, chances: Chances) -> int | None:
     number of documents (up to :data:`MOST_DOCUMENTS`).
     """
     lasting = chances.seeds - chances.interaction
-    shrinking = chances.n * chances.interaction
-    documents = chances.n * chances.documents
 
     def enough(n: int) -> bool:
-        planned = Chances(
-            lasting + shrinking / n,
-            chances.seed_degrees,
-            documents / n,
-            max(1, n - 1),
-            shrinking / n,
-            n,
-        )
-        return power(difference, planned) >= POWER
+        share = chances.n / n
+        left = (lasting + chances.interaction * share) / chances.seeds if chances.seeds else 0.0
+        parts = [(variance * left, degrees) for variance, degrees in chances.parts]
+        return power(difference, parts, chances.documents * share, max(1, n - 1)) >= POWER
 
     return _fewest(enough, 2, MOST_DOCUMENTS) if difference else None
 
 
-def seeds_needed(difference: float, chances: Chances, seeds: int) -> int | None:
+def seeds_needed(difference: float, chances: Chances) -> int | None:
     """Fewest seeds a side that tell ``difference`` with :data:`POWER`, on the documents there are.
 
-    ``seeds`` is the number there are. None if there is no difference, where no seed has a say (two
-    deterministic baselines), and where no number of seeds (up to :data:`MOST_SEEDS`) is enough.
+    None if there is no difference, where no seed has a say (two deterministic baselines), and where
+    no number of seeds (up to :data:`MOST_SEEDS`) is enough.
     """
 
     def enough(count: int) -> bool:
-        planned = Chances(
-            chances.seeds * seeds / count,
-            chances.seed_degrees * (count - 1) / (seeds - 1),
-            chances.documents,
-            chances.document_degrees,
-            chances.interaction * seeds / count,
-            chances.n,
-        )
-        return power(difference, planned) >= POWER
+        parts = [
+            (variance * (degrees + 1) / count, count - 1) for variance, degrees in chances.parts
+        ]
+        return power(difference, parts, chances.documents, chances.document_degrees) >= POWER
 
-    if not difference or not chances.seeds or seeds < 2:
-        return None
-    return _fewest(enough, FEWEST_SEEDS, MOST_SEEDS)
+    return _fewest(enough, FEWEST_SEEDS, MOST_SEEDS) if difference and chances.seeds else None
 
 
 def _fewest(enough: Callable[[int], bool], least: int, most: int) -> int | None:
@@ -99,8 +97,9 @@ def _fewest(enough: Callable[[int], bool], least: int, most: int) -> int | None:
 
 
 @cache
-def _shares(degrees: float) -> NDArray[np.float64]:
-    """What an estimated variance may be of the true one, (:data:`PARTS`,), equally probable."""
+def _shares(degrees: int, parts: int) -> NDArray[np.float64]:
+    """What an estimated variance may be of the true one, equally probable."""
     from scipy.special import chdtri
 
-    return np.asarray(chdtri(degrees, 1 - (np.arange(PARTS) + 0.5) / PARTS) / degrees)
+    count = DRAWS[parts]
+    return np.asarray(chdtri(degrees, 1 - (np.arange(count) + 0.5) / count) / degrees)

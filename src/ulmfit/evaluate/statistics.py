@@ -142,14 +142,16 @@ class Side:
 class Chances:
     """Variances of a mean error, or of a sum of several, and their degrees of freedom.
 
-    ``interaction`` is the part of ``seeds`` that more documents would make smaller; ``n`` documents
-    stand behind all.
+    ``parts`` are those of ``seeds``, (variance, degrees of freedom) of each side with several runs;
+    ``interaction`` is what more documents would make smaller of it; ``n`` documents stand behind
+    all.
     """
 
     seeds: float
     seed_degrees: float
     documents: float
     document_degrees: float
+    parts: tuple[tuple[float, int], ...]
     interaction: float
     n: int
 
@@ -193,6 +195,7 @@ def chances(sides: Sequence[tuple[float, Side]]) -> Chances:
         variance**2 / welch if welch else 1.0,
         documents if documents > ROUNDING else 0.0,
         max(1, n - 1),
+        tuple(seeds),
         min(interaction, variance),
         n,
     )
