@@ -295,7 +295,7 @@ class _Crowd:
 
     def _more(self, experiment: str, row: dict[str, Any]) -> None:
         """Bins and costs of one row."""
-        keys = {**row, "experiment": experiment}
+        keys = {**row, "experiment": experiment, "fold": "report"}
         for index in range(15):
             confidence = (index + 0.5) / 15
             part = {"documents": 5 * index, "confidence": confidence, "accuracy": confidence**2}
@@ -334,6 +334,7 @@ class _Crowd:
                         "high": 400 if point else None,
                         "smallest": SIZES[0],
                         "largest": 20_000,
+                        "place": "within" if point else "beyond",
                         "statement": f"ULMFiT with 100 labels matches {cell['title']} with more.",
                     }
                 )

@@ -139,5 +139,5 @@ def print_outputs():
 
 def markdown_outputs():
     """Markdown beside the CSV of every table that readers see."""
-    names = [*PLAN.study.experiments, "language_models", "leakage"]
+    names = [*PLAN.study.experiments, *paths.READ_TABLES]
     return [f"<results>/tables/{name}.md" for name in names]

@@ -52,5 +52,8 @@ FACT_TABLES = (
 )
 """Tables that every study has, beside one for each experiment."""
 
+READ_TABLES = ("language_models", "leakage", "measures", "crossings", "costs")
+"""Those that readers see as Markdown; ``measures`` shows columns of all experiments."""
+
 WEIGHTS = "model.safetensors"
 TOKEN_FILES = ("tokens.json", "ids.npy", "documents.npz", "vocabulary.txt")

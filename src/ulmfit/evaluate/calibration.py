@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 BINS = 15
 """Bins of equal width between 0 and 1, as Guo et al. (2017)."""
 
-Probabilities = NDArray[np.floating]  # type: ignore[type-arg]
+Probabilities = NDArray[np.floating]
 """(runs, documents, classes) of predictions on the same documents."""
 
 

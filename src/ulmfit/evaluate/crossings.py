@@ -22,7 +22,7 @@ from ulmfit.evaluate.statistics import FEWEST_SEEDS, SIGNIFICANCE, Side, chances
 CROSSING_COLUMNS = (
     *("experiment", "dataset", "tokenizer", "direction", "variant", "title"),
     *("of_variant", "of_title", "of_n_labelled", "n_labelled", "low", "high", "statement"),
-    *("cell", "of_cell", "smallest", "largest", "fold"),
+    *("cell", "of_cell", "smallest", "largest", "place", "fold"),
 )
 
 Row = dict[str, Any]
@@ -89,7 +89,8 @@ def crossing_rows(experiment: Row, cells: Sequence[Cell]) -> list[Row]:
     """How many labels each row of several sizes needs to reach every other row of its data set.
 
     ``n_labelled`` and the ends of its interval stay empty where they lie beyond the measured sizes,
-    but for an interval that lies there as a whole: it ends at the size next to it. ``statement``
+    but for an interval that lies there as a whole: it ends at the size next to it. ``place`` says
+    where the crossing lies: ``below``, ``within`` or ``beyond`` the measured sizes. ``statement``
     says in words what the paper says of its figure 3 (ulmfit.md 5.5), of pairs that it would name:
     see :func:`_worth_saying`.
     """
@@ -124,6 +125,7 @@ def crossing_rows(experiment: Row, cells: Sequence[Cell]) -> list[Row]:
                     "of_cell": target.entry["id"],
                     "smallest": smallest,
                     "largest": largest,
+                    "place": _place(found.labels),
                 }
             )
     return rows
@@ -168,6 +170,12 @@ def _curves(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 def _inside(labels: float) -> float | None:
     return labels if 0 < labels < math.inf else None
+
+
+def _place(labels: float) -> str:
+    if labels == 0:
+        return "below"
+    return "beyond" if math.isinf(labels) else "within"
 
 
 def _statement(found: Crossing, curve: Sequence[Cell], target: Cell) -> str:

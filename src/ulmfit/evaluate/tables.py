@@ -67,10 +67,10 @@ def make_tables(manifest: Path, results: Path, output: Path) -> None:
     for experiment in study.manifest["experiments"]:
         fold = experiment["fold"]
         cells = [study.cell(entry, fold) for entry in experiment["cells"]]
-        rows = cell_rows(experiment, cells)
-        tables[experiment["name"]] = (CELL_COLUMNS, rows)
+        cell_table = cell_rows(experiment, cells)
+        tables[experiment["name"]] = (CELL_COLUMNS, cell_table)
         crossings += crossing_rows(experiment, cells)
-        for cell, row in zip(cells, rows, strict=True):
+        for cell, row in zip(cells, cell_table, strict=True):
             confusion += confusion_rows(experiment, cell)
             calibration += calibration_rows(experiment, cell)
             costs.append(cost_row(study, experiment, cell, row["error"]))

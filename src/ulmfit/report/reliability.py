@@ -60,10 +60,10 @@ def reliability_panels(
             )
         ]
         parts = chunks(lines)
-        for index, part in enumerate(parts):
+        where = f"{group[0]['dataset']}, {wording.labels(group[0]['n_labelled'])}"
+        for index, some in enumerate(parts):
             of = f" ({index + 1} of {len(parts)})" if len(parts) > 1 else ""
-            where = f"{group[0]['dataset']}, {wording.labels(group[0]['n_labelled'])}"
-            panels.append(Panel(f"{where}{of}", part))
+            panels.append(Panel(f"{where}{of}", some))
     return panels
 
 

@@ -35,11 +35,12 @@ RUN_COLUMNS = (
 CONFUSION_COLUMNS = ("experiment", "cell", "label", "predicted", "count")
 CROSSING_COLUMNS = (
     *("experiment", "dataset", "title", "of_title", "of_n_labelled", "n_labelled", "low", "high"),
-    *("statement", "cell", "of_cell", "smallest", "largest"),
+    *("statement", "cell", "of_cell", "smallest", "largest", "place"),
 )
 CALIBRATION_COLUMNS = ("experiment", "cell", "documents", "confidence", "accuracy")
 COST_COLUMNS = (
-    *("experiment", "cell", "dataset", "n_labelled", "title", "tokenizer", "direction", "error"),
+    *("experiment", "cell", "dataset", "n_labelled", "title", "tokenizer", "direction", "fold"),
+    "error",
     *("wall_s", "cpu_s", "tokens", "parameters_trained", "what"),
 )
 LANGUAGE_MODEL_COLUMNS = (
