@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.clock import Clock, nothing, peak_mib
-from bench.workloads import Workload, epoch, longest_batch, running_text, sorted_batches
+from bench.workloads import (
+    Workload,
+    epoch,
+    longest_batch,
+    one_long,
+    running_text,
+    sorted_batches,
+)
 
 if TYPE_CHECKING:
     from torch.profiler import profile
@@ -34,12 +41,15 @@ class Task:
 
 
 def documents(task: Task) -> list[Any]:
-    """What the task trains on: ``sample`` of an epoch, ``longest`` batch, or the whole ``epoch``.
+    """What the task trains on: ``sample`` of an epoch, ``longest`` batch, a batch with ``one-long``
+    document, or the whole ``epoch``.
 
     ``sample`` and ``longest`` have exactly warm_up + steps updates.
     """
     if task.data == "longest":
         return longest_batch(task.workload)
+    if task.data == "one-long":
+        return one_long(task.workload)
     if task.data == "epoch":
         return epoch(task.workload)
     if task.workload.kind == "lm":

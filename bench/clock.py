@@ -24,7 +24,8 @@ class Clock:
 
     The first ``warm_up`` updates do not count: ``after_warm_up`` is called behind them, and
     ``after_last`` behind the last of ``steps``. The training calls :meth:`enter` where a stage
-    begins and :meth:`end_step` behind each update; what is in no stage counts as the loop.
+    begins and :meth:`end_step` behind each update; what is in no stage counts as the loop, but for
+    what comes before the first stage of all.
     """
 
     warm_up: int
@@ -38,7 +39,7 @@ class Clock:
     peak_mib: float = 0.0
     _made: int = 0
     _stage: str = LOOP
-    _cpu_mark: float = 0.0
+    _cpu_mark: float | None = None
     _wall_mark: float = 0.0
 
     @property
@@ -48,7 +49,7 @@ class Clock:
     def enter(self, stage: str) -> None:
         """The time since the last call belongs to the stage before."""
         cpu, wall = time.process_time(), time.perf_counter()
-        if self._counts:
+        if self._counts and self._cpu_mark is not None:
             self.cpu[self._stage] += cpu - self._cpu_mark
             self.wall += wall - self._wall_mark
         self._stage, self._cpu_mark, self._wall_mark = stage, cpu, wall

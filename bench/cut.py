@@ -1,6 +1,7 @@
 """A fresh process that cuts texts into words: ``python -m bench.cut SIDE TEXTS``.
 
-TEXTS is a JSON file with a list. Says CPU-seconds, tokens, and a digest of each document's tokens.
+TEXTS is a JSON file with a list. Says CPU-seconds, tokens, memory, and a digest of each document's
+tokens.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+
+from bench.clock import peak_mib
 
 SIDES = ("ours", "fastai", "spacy")
 CHUNK = 256
@@ -66,12 +69,15 @@ def main() -> None:
     texts = json.loads(Path(path).read_text(encoding="utf-8"))
     cut = {"ours": ours, "fastai": fastai, "spacy": spacy}[side]()
     cut(["A text to begin with."])
+    baseline = peak_mib()
     cpu, wall = time.process_time(), time.perf_counter()
     words = cut(texts)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    memory = {"peak_mib": peak_mib(), "baseline_mib": baseline}
     digests = [hashlib.sha256(spelled(document)).hexdigest()[:16] for document in words]
     tokens = sum(map(len, words))
-    print(json.dumps({"cpu": cpu, "wall": wall, "tokens": tokens, "digests": digests}))
+    times = {"cpu": cpu, "wall": wall}
+    print(json.dumps({**times, **memory, "tokens": tokens, "digests": digests}))
 
 
 if __name__ == "__main__":

@@ -14,10 +14,8 @@ import json
 import math
 import os
 import platform
-import re
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -29,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from bench.engine import DRY_RUN, ROOT, SnakemakeFailed, snakemake
 from bench.markdown import table
 from bench.paper_jobs import TEXTS, Job, Sizes, all_documents, alone, copies, shared
 from ulmfit.config import paths
@@ -39,7 +38,6 @@ from ulmfit.model import cost
 from ulmfit.store.files import canonical_json
 from ulmfit.studies import load_plan, plan_values
 
-ROOT = Path(__file__).resolve().parents[1]
 STUDY = ROOT / "config/studies/paper.yaml"
 
 
@@ -97,30 +95,13 @@ def dry_run(seeds: int) -> DryRun:
     plan = plan_of(seeds)
     manifest(plan)
     plan_s = time.process_time() - begin
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as output:
-        path = Path(folder, "study.yaml")
-        path.write_text(yaml.safe_dump(study(seeds)), encoding="utf-8")
-        command = [
-            *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
-            *("--directory", folder, "--configfile", str(path), "--workflow-profile", "none"),
-            *("--cores", "2", "--resources", "gpu=1", "--scheduler", "greedy"),
-            *("--dry-run", "--quiet", "rules"),
-        ]
-        begin = time.perf_counter()
-        child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        _, status, used = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - begin
-        child.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
-        said = output.read()
-    table = re.search(r"^job +count\n[- ]+\n((?:\w+ +\d+\n)+)", said, re.M)
-    if child.returncode or table is None:
-        raise SystemExit(f"{' '.join(command)}\n{said[-4000:]}")
-    jobs = Counter({name: int(n) for name, n in map(str.split, table[1].splitlines())})
-    del jobs["total"]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            ran = snakemake(study(seeds), Path(folder), DRY_RUN)
+        except SnakemakeFailed as error:
+            raise SystemExit(str(error)) from None
     runs = sum(1 for _ in plan.runs())
-    memory = used.ru_maxrss / 2**10
-    return DryRun(seeds, runs, jobs, wall, used.ru_utime + used.ru_stime, memory, plan_s)
+    return DryRun(seeds, runs, ran.jobs, ran.wall_s, ran.cpu_s, ran.peak_mib, plan_s)
 
 
 # Shown

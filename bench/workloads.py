@@ -153,6 +153,13 @@ def longest_batch(workload: Workload) -> list[NDArray[np.int64]]:
     return _cut(workload, batches)
 
 
+def one_long(workload: Workload) -> list[NDArray[np.int64]]:
+    """Documents of one batch: one as long as documents may be, the others of the mean length."""
+    lengths = np.full(workload.batch_size, int(workload.mean_length))
+    lengths[0] = workload.longest
+    return _cut(workload, lengths)
+
+
 def epoch(workload: Workload) -> list[NDArray[np.int64]]:
     """All documents of an epoch."""
     return _cut(workload, document_lengths(workload, workload.documents))

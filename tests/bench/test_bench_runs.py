@@ -60,7 +60,7 @@ def test_equal_tokens_are_found_equal():
 
 
 def test_commands_explain_themselves():
-    for name in ("train", "tokenize", "study"):
+    for name in ("train", "tokenize", "study", "growth"):
         done = subprocess.run(
             [sys.executable, "-m", f"bench.{name}", "--help"], capture_output=True, text=True
         )
