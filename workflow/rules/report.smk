@@ -83,7 +83,7 @@ rule figures:
         manifest="<results>/manifest.json",
     output:
         figure_outputs(),
-        bitmap_outputs(),
+        print_outputs(),
         list="<results>/figures/figures.json",
     log:
         "<logs>/figures.log",

@@ -46,11 +46,17 @@ BASELINE = "baselines/{dataset}/{baseline}/n{n_labelled}"
 PART = "experiments/{experiment}"
 """What belongs to the target of one experiment: a manifest of it alone, its table and figures."""
 
-FACT_TABLES = ("runs", "language_models", "epochs", "confusion", "leakage")
+FACT_TABLES = (
+    *("runs", "language_models", "epochs", "confusion", "leakage"),
+    *("crossings", "calibration", "costs"),
+)
 """Tables that every study has, beside one for each experiment."""
 
 PAPER = "report/paper.pdf"
 """The study as a paper."""
+
+READ_TABLES = ("language_models", "leakage", "measures", "crossings", "costs")
+"""Those that readers see as Markdown; ``measures`` shows columns of all experiments."""
 
 WEIGHTS = "model.safetensors"
 TOKEN_FILES = ("tokens.json", "ids.npy", "documents.npz", "vocabulary.txt")

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from ulmfit.errors import UserError
 from ulmfit.report.paper_content import paper_content
-from ulmfit.report.results import Row, read_rows, read_study
+from ulmfit.report.results import read_study
 from ulmfit.report.typesetting import typeset
 from ulmfit.store.files import read_json
-
-CROSSING_COLUMNS = ("experiment", "statement")
-COST_COLUMNS = (
-    *("experiment", "cell", "title", "error", "wall_s", "cpu_s"),
-    *("tokens", "parameters_trained"),
-)
 
 
 def make_paper(manifest: Path | str, results: Path | str, output: Path | str) -> Path:
@@ -38,12 +31,6 @@ def make_paper(manifest: Path | str, results: Path | str, output: Path | str) ->
         results,
         read_json(results / "provenance.json"),
         [{**item, "picture": place} for place, item in enumerate(figures)],
-        crossings=_optional(tables / "crossings.csv", CROSSING_COLUMNS),
-        costs=_optional(tables / "costs.csv", COST_COLUMNS),
     )
     pictures = [results / "figures" / f"{item['name']}.svg" for item in figures]
     return typeset(content, pictures, output)
-
-
-def _optional(path: Path, columns: Iterable[str]) -> tuple[Row, ...]:
-    return read_rows(path, columns) if path.exists() else ()

@@ -16,16 +16,16 @@ from ulmfit.report.gaps import gaps
 from ulmfit.report.layout import Sheet
 from ulmfit.report.leakage import leakage_sheet, leakage_statements
 from ulmfit.report.limits import limits, sealed_fold_statement
+from ulmfit.report.measures import crossing_sheet, measure_sheet, row_cost_sheet
 from ulmfit.report.paper_sheets import (
     method_sheet,
     other_recipes_sheet,
     published_sheet,
-    row_cost_sheet,
     settings_sheet,
     text_sheet,
 )
 from ulmfit.report.recipes import departures, used_recipes
-from ulmfit.report.results import Experiment, Row, Study
+from ulmfit.report.results import Experiment, Study
 from ulmfit.report.sheets import experiment_sheet
 
 Block = dict[str, Any]
@@ -33,10 +33,10 @@ Section = dict[str, Any]
 Entry = Mapping[str, Any]
 FLUSH: Block = {"kind": "flush"}
 """Tables and figures of the sections before stand before what follows."""
-NAMES = ("Data set", "Labels", "Variant", "Label", "Model", "Text", "Line", "Setting")
+NAMES = ("Experiment", "Data set", "Labels", "Variant", "Label", "Model", "Text", "Line", "Setting")
 """Headings of columns that name a line, wherever a table is too wide for one part."""
-TRAINING = ("perplexity", "curves")
-"""Kinds of figures that show the course of training."""
+LATER = ("perplexity", "curves", "calibration")
+"""Kinds of figures that the appendix shows."""
 CODE = ("Recipe", "Setting")
 """Headings of columns whose cells are code."""
 
@@ -46,8 +46,6 @@ def paper_content(
     results: Path,
     provenance: Mapping[str, Any],
     figures: Sequence[Entry],
-    crossings: Sequence[Row] = (),
-    costs: Sequence[Row] = (),
 ) -> dict[str, Any]:
     """The paper as ``templates/paper.typ`` reads it: title, facts, abstract, sections, appendix."""
     said = findings(study.experiments)
@@ -61,10 +59,10 @@ def paper_content(
             _section("Method", _method(study, results)),
             _section("Data", _data(study, results)),
             _section("Results", _overview(study)),
-            *(_experiment(study, item, said, figures, crossings) for item in study.experiments),
-            *_across(figures),
+            *(_experiment(study, item, said, figures) for item in study.experiments),
+            *_across(study, figures),
             _section("Published numbers", [FLUSH, *_published(study)]),
-            _section("Cost", _cost(study, provenance, figures, costs)),
+            _section("Cost", _cost(study, provenance, figures)),
             _section("Limits", [_list(limits(study, provenance))]),
             _section("Reproducibility", _reproducibility(study, provenance)),
             _section("References", [{"kind": "references", "items": list(prose.REFERENCES)}]),
@@ -168,20 +166,18 @@ def _experiment(
     experiment: Experiment,
     said: Sequence[Finding],
     figures: Sequence[Entry],
-    crossings: Sequence[Row],
 ) -> Section:
     blocks = []
     for finding in said:
         if finding.experiment == experiment.name:
             blocks += _finding(finding)
-    blocks += [
-        _text(row["statement"])
-        for row in crossings
-        if row["experiment"] == experiment.name and row["statement"]
-    ]
     blocks += [_gap(gap.statement) for gap in gaps(study, experiment)]
     shown = [_table(_titled(experiment_sheet(experiment)))] if experiment.rows else []
-    shown += [_figure(item) for item in figures if item["experiment"] == experiment.name]
+    shown += [
+        _figure(item)
+        for item in figures
+        if item["experiment"] == experiment.name and item["kind"] not in LATER
+    ]
     return _section(experiment.title, [*blocks, *_see(shown), *shown], 2)
 
 
@@ -189,12 +185,13 @@ def _titled(sheet: Sheet) -> Sheet:
     return replace(sheet, caption=f"{sheet.title}. {sheet.caption}")
 
 
-def _across(figures: Sequence[Entry]) -> list[Section]:
-    """Figures of all experiments together that have no section of their own."""
-    kinds = (*TRAINING, "cost")
+def _across(study: Study, figures: Sequence[Entry]) -> list[Section]:
+    """Tables and figures of all experiments together that have no section of their own."""
+    kinds = (*LATER, "cost")
     drawn = [
         _figure(item) for item in figures if not item["experiment"] and item["kind"] not in kinds
     ]
+    drawn += _tables(crossing_sheet(study), measure_sheet(study))
     return [_section("All experiments", [*_see(drawn), *drawn], 2)] if drawn else []
 
 
@@ -209,13 +206,9 @@ def _published(study: Study) -> list[Block]:
     return [*_see([table]), table]
 
 
-def _cost(
-    study: Study, provenance: Mapping[str, Any], figures: Sequence[Entry], costs: Sequence[Row]
-) -> list[Block]:
+def _cost(study: Study, provenance: Mapping[str, Any], figures: Sequence[Entry]) -> list[Block]:
     blocks = [_table(cost_sheet(provenance["cost"]))] if provenance["cost"] else []
-    if costs:
-        titles = {item.name: item.title for item in study.experiments}
-        blocks.append(_table(row_cost_sheet(costs, titles)))
+    blocks += _tables(row_cost_sheet(study))
     drawn = [item for item in figures if item["kind"] == "cost" and not item["experiment"]]
     blocks += [_figure(item) for item in drawn]
     return [*_see(blocks), *blocks] or [_gap("No training left a card that says what it cost.")]
@@ -252,9 +245,9 @@ def _appendix(study: Study, results: Path, figures: Sequence[Entry]) -> list[Sec
     if study.language_models:
         sheet = language_model_sheet(study)
         sections.append(_section("Language models", [_table(sheet)]))
-    drawn = [_figure(item) for item in figures if item["kind"] in TRAINING]
+    drawn = [_figure(item) for item in figures if item["kind"] in LATER]
     if drawn:
-        sections.append(_section("Training", drawn))
+        sections.append(_section("Training and calibration", drawn))
     # One line may be the reference of several experiments.
     confusion = dict.fromkeys(
         sheet for item in study.experiments for sheet in confusion_sheets(study, item)
@@ -328,6 +321,11 @@ def _figure(entry: Entry) -> Block:
         "title": entry["title"],
         "caption": entry["caption"],
     }
+
+
+def _tables(*sheets: Sheet) -> list[Block]:
+    """Those that have lines."""
+    return [_table(sheet) for sheet in sheets if any(sheet.groups)]
 
 
 def _table(sheet: Sheet, name: str = "", *, below: bool = False) -> Block:

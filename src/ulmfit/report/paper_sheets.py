@@ -106,46 +106,6 @@ def _published_line(experiment: Experiment, row: Row, places: int) -> Line:
     )
 
 
-def row_cost_sheet(rows: Sequence[Row], titles: Mapping[str, str]) -> Sheet:
-    """Error of each line beside what all its stages cost (``tables/costs.csv``)."""
-    experiments = list(dict.fromkeys(row["experiment"] for row in rows))
-    what = dict.fromkeys(row["what"] for row in rows if row.get("what"))
-    return Sheet(
-        name="",
-        title="Cost of each line",
-        caption="Error of each line beside the cost of one run with all its stages; stages that "
-        "lines share are counted in full for each.",
-        columns=(
-            Column("Experiment"),
-            Column("Line"),
-            Column("Error %", True),
-            Column("Wall time", True),
-            Column("CPU time", True),
-            Column("Tokens read", True),
-            Column("Parameters trained", True),
-        ),
-        groups=tuple(
-            tuple(
-                Line(
-                    (
-                        Cell(titles.get(name, name), name),
-                        Cell(row["title"], row["cell"]),
-                        Cell(wording.percent(number(row, "error")), row["error"]),
-                        Cell(wording.duration(number(row, "wall_s")), row["wall_s"]),
-                        Cell(wording.duration(number(row, "cpu_s")), row["cpu_s"]),
-                        counted("tokens")(row),
-                        counted("parameters_trained")(row),
-                    )
-                )
-                for row in rows
-                if row["experiment"] == name
-            )
-            for name in experiments
-        ),
-        notes=tuple(what),
-    )
-
-
 def text_sheet(study: Study, results: Path) -> Sheet:
     """Documents, classes and folds of every corpus and data set."""
     lines = []

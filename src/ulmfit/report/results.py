@@ -24,13 +24,25 @@ CELL_COLUMNS = (
     *("cell", "dataset", "n_labelled", "variant", "title", "tokenizer", "direction", "kind"),
     *("seeds", "n", "error", "error_low", "error_high"),
     *("difference", "difference_low", "difference_high", "p_holm", "verdict"),
-    *("chosen", "published"),
+    *("chosen", "published", "macro_f1", "n_needed", "seeds_needed"),
+    *("published_low", "published_high", "reproduced", "n_unique", "error_unique"),
+    *("error_unique_low", "error_unique_high", "ece", "brier", "labelled"),
 )
 RUN_COLUMNS = (
     *("dataset", "tokenizer", "direction", "variant", "title", "kind", "n_labelled", "seed"),
     *("fold", "n", "errors", "error", "macro_f1", "recipe_digest", "path"),
 )
 CONFUSION_COLUMNS = ("experiment", "cell", "label", "predicted", "count")
+CROSSING_COLUMNS = (
+    *("experiment", "dataset", "title", "of_title", "of_n_labelled", "n_labelled", "low", "high"),
+    *("statement", "cell", "of_cell", "smallest", "largest", "place"),
+)
+CALIBRATION_COLUMNS = ("experiment", "cell", "documents", "confidence", "accuracy")
+COST_COLUMNS = (
+    *("experiment", "cell", "dataset", "n_labelled", "title", "tokenizer", "direction", "fold"),
+    "error",
+    *("wall_s", "cpu_s", "tokens", "parameters_trained", "what"),
+)
 LANGUAGE_MODEL_COLUMNS = (
     *("stage", "name", "dataset", "corpus", "tokenizer", "direction", "n_text", "seed"),
     *("valid_perplexity_before", "valid_perplexity", "valid_accuracy", "epochs"),
@@ -125,6 +137,9 @@ class Study:
     language_models: tuple[Row, ...]
     epochs: tuple[Row, ...]
     leakage: tuple[Row, ...]
+    crossings: tuple[Row, ...]
+    calibration: tuple[Row, ...]
+    costs: tuple[Row, ...]
 
     def variants(self) -> list[str]:
         """Names of all variants, then of language models, in the order of the manifest."""
@@ -190,6 +205,9 @@ def read_study(manifest: Path | str, tables: Path | str, *, partial: bool = Fals
         language_models=read("language_models", LANGUAGE_MODEL_COLUMNS),
         epochs=read("epochs", EPOCH_COLUMNS),
         leakage=read("leakage", LEAKAGE_COLUMNS),
+        crossings=read("crossings", CROSSING_COLUMNS),
+        calibration=read("calibration", CALIBRATION_COLUMNS),
+        costs=read("costs", COST_COLUMNS),
     )
 
 
