@@ -95,7 +95,7 @@ def row_cost_sheet(study: Study) -> Sheet:
         name: [
             row
             for row in study.costs
-            if row["experiment"] == name and first[row["cell"], row["fold"]] == name
+            if row["experiment"] == name and first.get((row["cell"], row["fold"])) == name
         ]
         for name in dict.fromkeys(row["experiment"] for row in study.costs)
     }
