@@ -233,14 +233,10 @@ def _figures(options: argparse.Namespace) -> None:
 
 
 def _markdown(options: argparse.Namespace) -> None:
+    from ulmfit.report.tex import make_tex
     from ulmfit.report.tables import make_markdown
 
     make_markdown(options.manifest, options.tables.parent)
-
-
-def _tex(options: argparse.Namespace) -> None:
-    from ulmfit.report.tex import make_tex
-
     make_tex(options.manifest, options.tables.parent)
 
 
@@ -390,11 +386,7 @@ def _parser() -> argparse.ArgumentParser:
     arguments.paths(add, "tables", help="a table of the folder to read")
     arguments.paths(add, "output", help="figures.json of the folder to write")
 
-    add = stage("markdown", _markdown, "Write the tables as Markdown, beside them.")
-    arguments.paths(add, "manifest")
-    arguments.paths(add, "tables", help="a table of the folder to read")
-
-    add = stage("tex", _tex, "Write the tables as LaTeX, beside them.")
+    add = stage("markdown", _markdown, "Write the tables as Markdown and LaTeX, beside them.")
     arguments.paths(add, "manifest")
     arguments.paths(add, "tables", help="a table of the folder to read")
 

@@ -246,7 +246,6 @@ rule part:
         "Show {wildcards.experiment}: {output.table}"
     shell:
         "( python -m ulmfit markdown --manifest {input.manifest} --tables {input.table} &&"
-        " python -m ulmfit tex --manifest {input.manifest} --tables {input.table} &&"
         " python -m ulmfit figures --manifest {input.manifest} --tables {input.table}"
         " --output {output.figures}/figures.json ) > {log} 2>&1"
 
