@@ -233,8 +233,8 @@ def _figures(options: argparse.Namespace) -> None:
 
 
 def _markdown(options: argparse.Namespace) -> None:
-    from ulmfit.report.tex import make_tex
     from ulmfit.report.tables import make_markdown
+    from ulmfit.report.tex import make_tex
 
     make_markdown(options.manifest, options.tables.parent)
     make_tex(options.manifest, options.tables.parent)
@@ -255,9 +255,8 @@ def _paper(options: argparse.Namespace) -> None:
     from ulmfit.report.paper import make_paper
     from ulmfit.report.tex import make_tex
 
-    results = options.manifest.parent
-    make_tex(options.manifest, results / "tables")
-    make_paper(options.manifest, results, options.output)
+    make_tex(options.manifest, options.manifest.parent / "tables")
+    make_paper(options.manifest, options.manifest.parent, options.output)
 
 
 def _schema(options: argparse.Namespace) -> None:
