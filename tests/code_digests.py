@@ -31,9 +31,10 @@ ENTRIES = {
     "tables": ("ulmfit.evaluate.tables",),
     "figures": ("ulmfit.report.figures",),
     "report": ("ulmfit.report.html", "ulmfit.report.tables", "ulmfit.report.provenance"),
+    "paper": ("ulmfit.report.paper", "ulmfit.report.tex"),
 }
-TEMPLATES = {"report": SOURCE / "ulmfit" / "report" / "templates"}
-"""Files beside the modules that a stage reads."""
+TEMPLATES = {"report": ("*.html", "*.css", "*.js"), "paper": ("*.typ",)}
+"""Files in the folder of templates that a stage reads."""
 
 
 def digests() -> dict[str, str]:
@@ -46,8 +47,9 @@ def _digest(graph: grimp.ImportGraph, stage: str) -> str:
     entries = ENTRIES[stage]
     modules = {*entries, *(name for one in entries for name in graph.find_upstream_modules(one))}
     parts = [name + _code(name) for name in sorted(modules)]
-    if stage in TEMPLATES:
-        parts += [path.name + path.read_text() for path in sorted(TEMPLATES[stage].iterdir())]
+    folder = SOURCE / "ulmfit" / "report" / "templates"
+    paths = {path for pattern in TEMPLATES.get(stage, ()) for path in folder.glob(pattern)}
+    parts += [path.name + path.read_text() for path in sorted(paths)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ulmfit.config import paths
 from ulmfit.config.manifest import manifest
 from ulmfit.config.plan import Plan
+from ulmfit.config.recipes import Classifier, to_dict
 from ulmfit.config.study import Preset, Registry, Study, Text, Variant
 from ulmfit.config.validation import check
 from ulmfit.evaluate.metrics import compute_metrics
@@ -149,6 +151,7 @@ def planned(seeds: int) -> dict[str, Any]:
     # The paper has no such rows; the table must show them nevertheless.
     for cell in made["experiments"][0]["cells"]:
         cell["published"] = PUBLISHED.get(cell["variant"])
+        cell["published_n"] = 2500 if cell["published"] else None
     return made
 
 
@@ -218,11 +221,23 @@ class _Study:
         self._texts()
         for entry in self.manifest["leakage"]:
             write_json(self.results / entry["path"], duplicates(len(self.table) // 3))
+            self._copies(self.results / paths.DUPLICATES.format(**entry))
         for model in self.manifest["language_models"]:
             self._language_model(model)
         # Members of ensembles first.
         for run in sorted(self.manifest["runs"], key=lambda run: run["kind"] == "ensemble"):
             self._run(run)
+
+    def _copies(self, path: Path) -> None:
+        """Of each fold the first document stands in fit, the second in the corpus."""
+        place = self.table.groupby("fold").cumcount()
+        table = self.table[["document", "fold"]].rename(columns={"document": "id"})
+        marks = {
+            "duplicate_in_fit": place == 0,
+            "duplicate_in_unlabelled": False,
+            "in_corpus": place == 1,
+        }
+        write_table(path, table.assign(**marks))
 
     def _texts(self) -> None:
         documents = len(self.table) // 3
@@ -242,6 +257,8 @@ class _Study:
 
     def _card(self, stage: str, name: str, direction: str, seed: int) -> dict[str, Any]:
         recipe = {"name": name, "epochs": 3, "optimizer": {"lr": 0.004}}
+        if stage == "classify":
+            recipe = to_dict(Classifier(epochs=8 + list(EASE).index(name)))
         return {
             "stage": stage,
             "recipe": recipe,
@@ -260,6 +277,10 @@ class _Study:
             "cpu_s": 20.0 + seed,
             "tokens_per_s": 8000.0 + 10 * seed,
             "peak_memory_mib": 410.5,
+            "tokens": None if stage == "baseline" else 90_000,
+            "documents": None if stage != "classify" else 2000,
+            "vocabulary_size": 500,
+            "classes": list(CLASSES),
             "epochs": 3,
             "weights_epoch": 3,
             "updates": 300,

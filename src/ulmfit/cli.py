@@ -238,8 +238,10 @@ def _figures(options: argparse.Namespace) -> None:
 
 def _markdown(options: argparse.Namespace) -> None:
     from ulmfit.report.tables import make_markdown
+    from ulmfit.report.tex import make_tex
 
     make_markdown(options.manifest, options.tables.parent)
+    make_tex(options.manifest, options.tables.parent)
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -257,6 +259,14 @@ def _plan(options: argparse.Namespace) -> None:
     from ulmfit.planning import planned
 
     print(*planned(options), sep="\n")
+
+
+def _paper(options: argparse.Namespace) -> None:
+    from ulmfit.report.paper import make_paper
+    from ulmfit.report.tex import make_tex
+
+    make_tex(options.manifest, options.manifest.parent / "tables")
+    make_paper(options.manifest, options.manifest.parent, options.output)
 
 
 def _schema(options: argparse.Namespace) -> None:
@@ -385,7 +395,7 @@ def _parser() -> argparse.ArgumentParser:
     arguments.paths(add, "tables", help="a table of the folder to read")
     arguments.paths(add, "output", help="figures.json of the folder to write")
 
-    add = stage("markdown", _markdown, "Write the tables as Markdown, beside them.")
+    add = stage("markdown", _markdown, "Write the tables as Markdown and LaTeX, beside them.")
     arguments.paths(add, "manifest")
     arguments.paths(add, "tables", help="a table of the folder to read")
 
@@ -395,6 +405,9 @@ def _parser() -> argparse.ArgumentParser:
     add = stage("plan", _plan, "Say what a study costs, before anything starts.")
     arguments.forecast(add)
     finished.add_commands(stage)
+
+    add = stage("paper", _paper, "Write the paper of a study as PDF, and its tables as LaTeX.")
+    arguments.paths(add, "manifest", "output")
 
     add = stage("schema", _schema, "Write config/schema.json and config/README.md.")
     add.add_argument("--config", type=Path, default=Path("config"), help="folder to write to")

@@ -157,12 +157,25 @@ def test_test_errors_stand_beside_the_mean_of_both_directions_alone(make_plan, s
     assert shown(make_plan(study)) == ([None] * 5, [])
 
 
+def test_each_published_error_has_the_size_of_its_fold():
+    """ulmfit.md 1.1, and section 8: IMDb 2,500, TREC-6 545, AG 12,000 documents held out."""
+    for table in load_registry(CONFIG).published.values():
+        sizes = (
+            {"imdb": 2_500, "trec6": 545, "ag-news": 12_000}
+            if table.fold == "validation"
+            else {"imdb": 25_000, "trec6": 500, "ag-news": 7_600}
+            | {"dbpedia": 70_000, "yelp-bi": 38_000, "yelp-full": 50_000}
+        )
+        assert table.documents == {name: sizes[name] for name in table.rows}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("freez-discr:", "frez-discr:", "table-7.rows.imdb: unknown variant 'frez-discr'"),
-        ("yelp-bi:", "yelp-by:", "table-3.rows: unknown dataset 'yelp-by'"),
+        ("yelp-full:", "yelp-ful:", "table-3.documents: unknown dataset 'yelp-ful'"),
         ('"9.93"', '"9,93"', "table-7.rows.imdb.from-scratch: '9,93' is no error in per cent"),
+        ("imdb: 25000", "imdb: 0", "table-2.documents.imdb: at least 1, not 0"),
         ("fold: validation", "fold: valid", "table-4.fold"),
     ],
 )

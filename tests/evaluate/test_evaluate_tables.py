@@ -11,6 +11,7 @@ import pytest
 from simulated_runs import Table
 
 from synthetic_results import CLASSES, SyntheticResults, write_synthetic_results
+from ulmfit.config.paths import DUPLICATES
 from ulmfit.errors import UserError
 from ulmfit.evaluate.experiments import CELL_COLUMNS
 from ulmfit.evaluate.statistics import adjust_holm, wilson
@@ -228,6 +229,201 @@ def test_published_numbers_are_fractions(synthetic_results):
     rows = cells(synthetic_results, "main")
     assert float(rows[ULMFIT]["published"]) == pytest.approx(0.05)
     assert rows[TFIDF]["published"] == ""
+
+
+def test_published_numbers_have_the_interval_of_their_documents(synthetic_results):
+    rows = cells(synthetic_results, "main")
+    low, high = wilson(0.05 * 2500, 2500)
+    assert float(rows[ULMFIT]["published_low"]) == pytest.approx(low)
+    assert float(rows[ULMFIT]["published_high"]) == pytest.approx(high)
+    # The invented errors are several times those of the paper.
+    assert rows[ULMFIT]["reproduced"] == "no"
+    assert rows[TFIDF]["published_low"] == rows[TFIDF]["reproduced"] == ""
+
+
+@pytest.mark.parametrize(("published", "said"), [("40.00", "yes"), ("5.00", "no")])
+def test_reproduced_is_what_chance_can_explain(small, published, said):
+    manifest = read_json(small.manifest)
+    entry = entry_of(manifest, ULMFIT)
+    entry |= {"published": published, "published_n": 500}
+    for run in entry["runs"]:
+        set_errors(small, run, {"report": 15})
+    write_json(small.manifest, manifest)
+    remake(small)
+    assert cells(small, "main")[ULMFIT]["reproduced"] == said
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_few_seeds_reproduce_nothing_and_ask_for_nothing(tmp_path, seeds):
+    study = write_synthetic_results(tmp_path / "synthetic", seeds=seeds, documents=40)
+    for row in read(study, "main"):
+        assert row["reproduced"] == row["n_needed"] == row["seeds_needed"] == ""
+
+
+def test_needed_documents_are_fewer_than_there_are_where_a_difference_is_clear(small):
+    scratch = "docstrings/from-scratch/word/fwd/2000"
+    manifest = read_json(small.manifest)
+    for cell, errors in ((ULMFIT, 2), (scratch, 25)):
+        for run in entry_of(manifest, cell)["runs"]:
+            set_errors(small, run, {"report": errors})
+    remake(small)
+    rows = cells(small, "main")
+    assert rows[scratch]["verdict"] == "worse"
+    assert int(rows[scratch]["n_needed"]) < 40
+    assert rows[ULMFIT]["n_needed"] == ""
+
+
+def test_macro_f1_is_the_mean_over_runs(synthetic_results):
+    manifest = read_json(synthetic_results.manifest)
+    runs = {(row["path"], row["fold"]): row for row in read(synthetic_results, "runs")}
+    for cell, row in cells(synthetic_results, "main").items():
+        behind = entry_of(manifest, row["chosen"] or cell)["runs"]
+        expected = np.mean([float(runs[run, "report"]["macro_f1"]) for run in behind])
+        assert float(row["macro_f1"]) == pytest.approx(expected)
+
+
+def test_bins_of_a_cell_hold_all_its_predictions(synthetic_results):
+    rows = cells(synthetic_results, "main")
+    for cell, row in rows.items():
+        bins = [
+            part
+            for part in read(synthetic_results, "calibration")
+            if (part["experiment"], part["cell"]) == ("main", cell)
+        ]
+        documents = [int(part["documents"]) for part in bins]
+        assert sum(documents) == int(row["n"]) * int(row["seeds"])
+        right = sum(float(part["accuracy"]) * int(part["documents"]) for part in bins)
+        assert right / sum(documents) == pytest.approx(1 - float(row["error"]))
+        assert 0 <= float(row["ece"]) < 1
+        assert 0 <= float(row["brier"]) <= 2
+
+
+def test_documents_with_a_copy_do_not_count_in_the_error_without_them(synthetic_results):
+    """Two of the 200 documents of each fold have one, in fit and in the corpus."""
+    (entry,) = read_json(synthetic_results.manifest)["leakage"]
+    table = pd.read_parquet(synthetic_results.results / DUPLICATES.format(**entry))
+    copied = set(table.loc[table["duplicate_in_fit"] | table["in_corpus"], "id"])
+    manifest = read_json(synthetic_results.manifest)
+    for cell, row in cells(synthetic_results, "main").items():
+        assert int(row["n_unique"]) == int(row["n"]) - 2
+        rates = []
+        for run in entry_of(manifest, row["chosen"] or cell)["runs"]:
+            path = synthetic_results.results / run / "predictions.parquet"
+            rows = pd.read_parquet(path)
+            rows = rows[(rows["fold"] == "report") & ~rows["document"].isin(copied)]
+            best = rows[[f"p_{name}" for name in CLASSES]].to_numpy().argmax(axis=1)
+            rates.append((np.array(CLASSES)[best] != rows["label"]).mean())
+        assert float(row["error_unique"]) == pytest.approx(np.mean(rates))
+        assert float(row["error_unique_low"]) < np.mean(rates) < float(row["error_unique_high"])
+
+
+def test_where_every_document_has_a_copy_there_is_no_error_without(small):
+    (entry,) = read_json(small.manifest)["leakage"]
+    path = small.results / DUPLICATES.format(**entry)
+    write_table(path, pd.read_parquet(path).assign(in_corpus=True))
+    remake(small)
+    row = cells(small, "main")[ULMFIT]
+    assert (row["n_unique"], row["error_unique"]) == ("0", "")
+
+
+# Crossings
+
+
+def test_crossings_are_of_rows_of_several_sizes_with_every_other_row(synthetic_results):
+    rows = read(synthetic_results, "crossings")
+    assert {row["experiment"] for row in rows} == {"low-shot"}
+    # Three rows of two sizes, each against two sizes of the two others.
+    assert len(rows) == 3 * 4
+    for row in rows:
+        assert (row["smallest"], row["largest"]) == ("100", "2000")
+        ends = [float(row[name]) for name in ("low", "n_labelled", "high") if row[name]]
+        assert ends == sorted(ends)
+        assert all(100 <= end <= 2000 for end in ends)
+
+
+def test_only_what_the_paper_would_name_is_said(synthetic_results):
+    said = [row for row in read(synthetic_results, "crossings") if row["statement"]]
+    assert said
+    for row in said:
+        assert row["of_n_labelled"] == "100"
+        assert row["of_variant"] == "ulmfit" or row["variant"] == "from-scratch"
+        assert row["title"] in row["statement"]
+        assert row["of_title"] in row["statement"]
+
+
+# Costs
+
+
+def test_a_row_costs_what_all_its_stages_cost(small):
+    manifest = read_json(small.manifest)
+    lms = {model["path"]: model for model in manifest["language_models"]}
+    pretrained, tuned = (
+        next(path for path, model in lms.items() if model["stage"] == stage and model["corpus"])
+        for stage in ("pretrain", "finetune")
+    )
+    chain(small, tuned, pretrained)
+    for run in entry_of(manifest, ULMFIT)["runs"]:
+        chain(small, run, tuned)
+    remake(small)
+    row = next(row for row in read(small, "costs") if row["cell"] == ULMFIT)
+    cards = [read_json(small.results / path / "card.json") for path in (pretrained, tuned)]
+    cards += [
+        read_json(small.results / run / "card.json") for run in entry_of(manifest, ULMFIT)["runs"]
+    ]
+    own = np.mean([card["wall_s"] for card in cards[2:]])
+    assert float(row["wall_s"]) == pytest.approx(cards[0]["wall_s"] + cards[1]["wall_s"] + own)
+    assert float(row["tokens"]) == 3 * 90_000
+    assert row["what"] == "pretraining + LM fine-tuning + classifier, mean of 3 runs"
+    assert float(row["error"]) == float(cells(small, "main")[ULMFIT]["error"])
+
+
+def chain(study, child, parent):
+    """Make one training the parent of another, in the child's card and in its metrics."""
+    parents = [
+        {"weights_sha256": read_json(study.results / parent / "card.json")["weights_sha256"]}
+    ]
+    path = study.results / child / "card.json"
+    write_json(path, read_json(path) | {"parents": parents})
+    for metrics in (study.results / child).rglob("metrics.json"):
+        content = read_json(metrics)
+        write_json(metrics, content | {"training": content["training"] | {"parents": parents}})
+
+
+def test_an_ensemble_pays_once_for_a_stage_that_its_members_share(small):
+    manifest = read_json(small.manifest)
+    (ensemble,) = (
+        cell for cell in manifest["experiments"][1]["cells"] if cell["kind"] == "ensemble"
+    )
+    pretrained = next(m["path"] for m in manifest["language_models"] if m["stage"] == "pretrain")
+    shared = read_json(small.results / pretrained / "card.json")
+    for run in ensemble["runs"]:
+        path = small.results / run / "metrics.json"
+        content = read_json(path)
+        for card in content["member_cards"]:
+            card["parents"] = [{"weights_sha256": shared["weights_sha256"]}]
+        write_json(path, content)
+    remake(small)
+    row = next(row for row in read(small, "costs") if row["cell"] == ensemble["id"])
+    assert float(row["tokens"]) == 3 * 90_000
+    assert row["what"] == "pretraining + 2 x classifier, mean of 3 runs"
+
+
+def test_a_parent_of_another_study_leaves_the_cost_open(small):
+    run = entry_of(read_json(small.manifest), ULMFIT)["runs"][0]
+    path = small.results / run / "metrics.json"
+    content = read_json(path)
+    content["training"]["parents"] = [{"weights_sha256": "unknown"}]
+    write_json(path, content)
+    remake(small)
+    row = next(row for row in read(small, "costs") if row["cell"] == ULMFIT)
+    assert (row["wall_s"], row["tokens"]) == ("", "")
+    assert row["what"] == "a stage of another study"
+
+
+def test_a_baseline_costs_seconds_and_has_no_tokens(synthetic_results):
+    row = next(row for row in read(synthetic_results, "costs") if row["cell"] == TFIDF)
+    assert float(row["wall_s"]) > 0
+    assert (row["tokens"], row["parameters_trained"], row["what"]) == ("", "", "baseline")
 
 
 def test_without_a_reference_nothing_is_compared(small):

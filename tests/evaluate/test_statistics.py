@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ulmfit.evaluate.statistics import (
+    Estimate,
     adjust_holm,
     estimate_difference,
     estimate_error,
+    estimate_gap,
     mcnemar,
     verdict,
     wilson,
@@ -30,6 +32,51 @@ def test_wilson_equals_scipy(n, data):
     errors = data.draw(st.integers(0, n))
     expected = stats.binomtest(errors, n).proportion_ci(method="wilson")
     assert wilson(errors, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("error", "n", "half"),
+    [
+        # ulmfit.md section 8, in points; normal intervals, so those of few errors differ a little.
+        (4.6, 25_000, 0.26),
+        (5.0, 2_500, 0.85),
+        (3.6, 500, 1.63),
+        (5.69, 545, 1.94),
+        (5.01, 7_600, 0.49),
+        (5.38, 12_000, 0.40),
+        (0.80, 70_000, 0.07),
+        (2.16, 38_000, 0.15),
+        (29.98, 50_000, 0.40),
+    ],
+)
+def test_published_errors_have_the_intervals_of_their_test_sets(error, n, half):
+    low, high = wilson(error / 100 * n, n)
+    assert 100 * (high - low) / 2 == pytest.approx(half, abs=0.05 if n < 1000 else 0.01)
+    assert low < error / 100 < high
+
+
+def test_a_gap_has_newcombes_interval():
+    """Newcombe 1998, table II, (a), method 10: 56 of 70 and 48 of 80."""
+    gap = estimate_gap(Estimate(56 / 70, *wilson(56, 70)), 48 / 80, 80)
+    assert (gap.value, gap.low, gap.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+
+
+def test_a_published_error_within_chance_is_no_contradiction():
+    ours = Estimate(0.052, 0.049, 0.055)
+    near, far = estimate_gap(ours, 0.046, 25_000), estimate_gap(ours, 0.036, 500)
+    # 0.6 points off, of 25,000 documents; 1.6 points off, of 500.
+    assert near.low > 0
+    assert far.low < 0 < far.high
+
+
+def test_gaps_cover_the_truth():
+    generator = np.random.default_rng(5)
+    holds = []
+    for _ in range(2000):
+        ours, theirs = generator.binomial([4000, 545], 0.06)
+        gap = estimate_gap(Estimate(ours / 4000, *wilson(ours, 4000)), theirs / 545, 545)
+        holds.append(gap.low <= 0 <= gap.high)
+    assert 0.94 <= np.mean(holds) <= 0.965
 
 
 def test_holm_by_hand():

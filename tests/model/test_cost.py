@@ -165,3 +165,13 @@ def test_unfreezing_costs_less_than_training_all_groups():
 
 def _parameters(model):
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("plan", ["none", "gradual", "last", "chain-thaw"])
+def test_trained_parameters_are_those_that_some_stage_trains(plan):
+    recipe = Classifier(architecture=SIZES, head_sizes=(7,), freezing=Freezing(plan=plan))
+    model = PoolingClassifier(VOCABULARY, CLASSES, recipe)
+    groups = classifier_groups(model)
+    trained = ["head"] if plan == "last" else list(groups)
+    expected = sum(parameter.numel() for name in trained for parameter in groups[name])
+    assert cost.classifier_parameters_trained(recipe, VOCABULARY, CLASSES) == expected

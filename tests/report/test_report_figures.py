@@ -26,6 +26,8 @@ from ulmfit.report.results import read_study
 from ulmfit.report.series import classifier_panels
 from ulmfit.store.files import read_json
 
+EXPERIMENTS = ("main", "ensembles", "low-shot", "sealed")
+
 
 def test_two_runs_give_equal_bytes(reported: Path, tmp_path: Path) -> None:
     first = sorted((reported / "figures").iterdir())
@@ -38,18 +40,18 @@ def test_two_runs_give_equal_bytes(reported: Path, tmp_path: Path) -> None:
 def test_each_kind_of_figure_is_drawn_and_listed_with_its_caption(reported: Path) -> None:
     entries = read_json(reported / "figures" / "figures.json")
     assert {entry["name"]: entry["kind"] for entry in entries} == {
-        "errors-main": "errors",
-        "errors-ensembles": "errors",
-        "errors-low-shot": "errors",
+        **{f"errors-{name}": "errors" for name in EXPERIMENTS},
+        **{f"calibration-{name}": "calibration" for name in EXPERIMENTS},
+        **{f"cost-{name}": "cost" for name in EXPERIMENTS},
         "labels-low-shot": "labels",
-        "errors-sealed": "errors",
         "curves-docstrings-2000": "curves",
         "curves-docstrings-100": "curves",
         "perplexity": "perplexity",
     }
     for entry in entries:
         assert "3 seeds" in entry["caption"]
-        assert (reported / "figures" / f"{entry['name']}.png").stat().st_size > 1000
+        for ending in ("svg", "pdf", "png"):
+            assert (reported / "figures" / f"{entry['name']}.{ending}").stat().st_size > 1000
         if entry["kind"] != "perplexity":
             assert "n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}200 documents" in entry["caption"]
 

@@ -48,6 +48,7 @@ def test_the_built_in_study_shares_its_stages(built_in):
         "tables": 1,
         "figures": 1,
         "report": 1,
+        "paper": 1,
     }
 
 
@@ -127,6 +128,7 @@ def test_the_smoke_study_has_every_rule(built_in, tmp_path):
         "tables": 1,
         "figures": 1,
         "report": 1,
+        "paper": 1,
     }
 
 
@@ -166,6 +168,7 @@ def test_the_trec6_study_fetches_its_files_and_shares_its_stages(trec6):
         "tables": 1,
         "figures": 1,
         "report": 1,
+        "paper": 1,
     }
 
 
@@ -312,6 +315,7 @@ def test_the_study_of_the_paper_shares_its_stages_among_six_datasets(tmp_path):
         "tables": 1,
         "figures": 1,
         "report": 1,
+        "paper": 1,
     }
 
 

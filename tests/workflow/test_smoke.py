@@ -65,7 +65,7 @@ def test_a_value_of_the_classifier_reruns_classifiers_and_what_follows(finished,
 def test_a_new_title_reruns_nothing_that_trains(finished, tmp_path, study):
     study["title"] = "Another title"
     jobs = job_counts(finished, "--configfile", write_study(tmp_path, study))
-    assert jobs.keys() == {"all", "manifest", "tables", "figures", "report"}
+    assert jobs.keys() == {"all", "manifest", "tables", "figures", "report", "paper"}
 
 
 def test_the_test_fold_was_looked_at_once(finished):

@@ -27,10 +27,11 @@ def history_files(plan=PLAN):
 
 
 def leakage_files(plan=PLAN):
-    """Counts of duplicates of each dataset and the corpus of its models."""
+    """Duplicates of each dataset and the corpus of its models: counts, and which documents."""
     return [
-        f"<results>/{paths.LEAKAGE.format(dataset=name, corpus=used.corpus)}"
+        f"<results>/{path.format(dataset=name, corpus=used.corpus)}"
         for name, used in plan.study.datasets.items()
+        for path in (paths.LEAKAGE, paths.DUPLICATES)
     ]
 
 
@@ -107,6 +108,9 @@ def figure_outputs():
         for name, item in experiments.items()
         if any(len(item.sizes(dataset)) > 1 for dataset in PLAN.study.datasets)
     }
+    for name, item in experiments.items():
+        titles[f"calibration-{name}"] = f"{item.title}: calibration"
+        titles[f"cost-{name}"] = f"{item.title}: cost"
     titles |= {
         f"curves-{run.dataset}-{run.n_labelled}": f"Learning curves: {run.n_labelled} labels"
         for run in PLAN.runs()
@@ -124,12 +128,16 @@ def figure_outputs():
     ]
 
 
-def bitmap_outputs():
-    """The figures as PNG, beside the SVG."""
-    return [path.removesuffix(".svg") + ".png" for path in figure_outputs()]
+def print_outputs():
+    """The figures as PDF and PNG, beside the SVG."""
+    return [
+        path.removesuffix(".svg") + ending
+        for path in figure_outputs()
+        for ending in (".pdf", ".png")
+    ]
 
 
-def markdown_outputs():
-    """Markdown beside the CSV of every table that readers see."""
-    names = [*PLAN.study.experiments, "language_models", "leakage"]
-    return [f"<results>/tables/{name}.md" for name in names]
+def shown_tables(ending):
+    """A file beside the CSV of every table that readers see."""
+    names = [*PLAN.study.experiments, *paths.READ_TABLES]
+    return [f"<results>/tables/{name}.{ending}" for name in names]

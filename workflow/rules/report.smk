@@ -83,7 +83,7 @@ rule figures:
         manifest="<results>/manifest.json",
     output:
         figure_outputs(),
-        bitmap_outputs(),
+        print_outputs(),
         list="<results>/figures/figures.json",
     log:
         "<logs>/figures.log",
@@ -113,7 +113,7 @@ rule report:
         figures=rules.figures.output,
         manifest="<results>/manifest.json",
     output:
-        markdown_outputs(),
+        shown_tables("md"),
         report=report(
             "<results>/report/report.html",
             caption="../report/report.rst",
@@ -139,6 +139,41 @@ rule report:
     shell:
         "python -m ulmfit report --manifest {input.manifest} --provenance {output.provenance}"
         " --output {output.report} > {log} 2>&1"
+
+
+rule paper:
+    input:
+        text_files(paths.SOURCE),
+        text_files(paths.FOLD_COUNTS),
+        tables=rules.tables.output,
+        figures=rules.figures.output,
+        provenance=rules.report.output.provenance,
+        manifest="<results>/manifest.json",
+    output:
+        shown_tables("tex"),
+        paper=report(
+            f"<results>/{paths.PAPER}",
+            caption="../report/paper.rst",
+            category="Report",
+            labels={"document": "The study as a paper"},
+        ),
+    log:
+        "<logs>/paper.log",
+    benchmark:
+        "<benchmarks>/paper.tsv"
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(30),
+    params:
+        code=CODE_VERSIONS["paper"],
+    message:
+        "Set the paper"
+    shell:
+        "python -m ulmfit paper --manifest {input.manifest} --output {output.paper} > {log} 2>&1"
 
 
 # One experiment alone: a manifest of it, and the same stages on that. Its table is the same as in the
@@ -192,6 +227,7 @@ rule part:
         table=f"<results>/{paths.PART}/tables/{{experiment}}.csv",
     output:
         table=f"<results>/{paths.PART}/tables/{{experiment}}.md",
+        tex=f"<results>/{paths.PART}/tables/{{experiment}}.tex",
         figures=directory(f"<results>/{paths.PART}/figures"),
     log:
         f"<logs>/{paths.PART}/figures.log",

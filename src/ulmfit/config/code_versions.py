@@ -18,8 +18,9 @@ CODE_VERSIONS = {
     "predict": 1,
     "score": 1,
     "baseline": 1,
-    "manifest": 3,
-    "tables": 2,
-    "figures": 2,
+    "manifest": 4,
+    "tables": 3,
+    "figures": 3,
     "report": 4,
+    "paper": 1,
 }

@@ -155,6 +155,7 @@ def _experiment(plan: Plan, name: str) -> dict[str, Any]:
 def _cell(plan: Plan, cell: PlannedCell, experiment: Experiment) -> dict[str, Any]:
     runs = (*cell.runs, *(run for part in cell.among for run in part.runs))
     models = [model for run in runs for model in (run, *run.members)]
+    published, documents = published_error(plan, experiment, cell)
     return {
         "id": cell.id,
         "title": cell.title,
@@ -165,7 +166,8 @@ def _cell(plan: Plan, cell: PlannedCell, experiment: Experiment) -> dict[str, An
         "n_labelled": _number(cell.n_labelled),
         "kind": cell.kind,
         "fold": experiment.fold,
-        "published": published_error(plan, experiment, cell),
+        "published": published,
+        "published_n": documents,
         "reads_test_text": any(
             model.fields.get("n_text", "").startswith("with-test") for model in models
         ),

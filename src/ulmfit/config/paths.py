@@ -49,11 +49,20 @@ LOG = "logs/{job}.log"
 PART = "experiments/{experiment}"
 """What belongs to the target of one experiment: a manifest of it alone, its table and figures."""
 
-FACT_TABLES = ("runs", "language_models", "epochs", "confusion", "leakage")
+FACT_TABLES = (
+    *("runs", "language_models", "epochs", "confusion", "leakage"),
+    *("crossings", "calibration", "costs"),
+)
 """Tables that every study has, beside one for each experiment."""
 
 ARCHIVES = "archive"
 """Folder of the archives, beside those of the studies; so no study has this name."""
+
+PAPER = "report/paper.pdf"
+"""The study as a paper."""
+
+READ_TABLES = ("language_models", "leakage", "measures", "crossings", "costs")
+"""Those that readers see as Markdown; ``measures`` shows columns of all experiments."""
 
 WEIGHTS = "model.safetensors"
 TOKEN_FILES = ("tokens.json", "ids.npy", "documents.npz", "vocabulary.txt")

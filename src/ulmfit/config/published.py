@@ -22,22 +22,28 @@ def check_published(registry: Registry, where: str) -> None:
                     if key == "rows":
                         check_name(row, registry.variants, f"{place}.{dataset}", "variant")
                     _check_number(f"{place}.{dataset}.{row}", error)
+        for dataset, documents in table.documents.items():
+            check_name(dataset, registry.datasets, f"{where}: {name}.documents", "dataset")
+            if documents < 1:
+                raise UserError(f"{where}: {name}.documents.{dataset}: at least 1, not {documents}")
 
 
-def published_error(plan: Plan, experiment: Experiment, cell: PlannedCell) -> str | None:
-    """What the paper prints for a row, in per cent; None where it never ran that row.
+def published_error(
+    plan: Plan, experiment: Experiment, cell: PlannedCell
+) -> tuple[str | None, int | None]:
+    """What the paper prints for a row, in per cent, and the documents behind it, if known.
 
-    Its rows have all labels and words; fold and direction are those of its table. A choice among
-    variants stands for the first of them.
+    None and None where it never ran that row. Its rows have all labels and words; fold and
+    direction are those of its table. A choice among variants stands for the first of them.
     """
     if cell.n_labelled != "all" or not _words(plan, cell):
-        return None
+        return None, None
     for table in _tables(plan, experiment):
         variant = (cell.among[0] if cell.among else cell).variant
         error = table.rows.get(cell.dataset, {}).get(variant)
         if error is not None and _direction(plan, cell) == table.direction:
-            return error
-    return None
+            return error, table.documents.get(cell.dataset)
+    return None, None
 
 
 def quoted_errors(

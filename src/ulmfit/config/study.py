@@ -323,6 +323,12 @@ class PublishedTable:
     rows: dict[str, dict[str, str]] = field(
         metadata={"description": "Of each dataset, the error of each variant."}
     )
+    documents: dict[str, int] = field(
+        default_factory=dict,
+        metadata={
+            "description": "Of each dataset, the documents that its errors were measured on."
+        },
+    )
     quoted: dict[str, dict[str, str]] = field(
         default_factory=dict,
         metadata={"description": "Of each dataset, errors of other systems that it quotes."},

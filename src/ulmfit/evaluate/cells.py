@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ulmfit.config import paths
 from ulmfit.errors import UserError
+from ulmfit.evaluate.leakage import read_copies
 from ulmfit.evaluate.metrics import confusion_matrix
 from ulmfit.evaluate.predictions import Predictions, read_predictions
 from ulmfit.evaluate.statistics import Wrong
@@ -24,8 +26,9 @@ class Cell:
 
     ``entry`` is the manifest's; ``runs`` the ids of the runs behind it, in the order of seeds, and
     ``kind`` what they are: model, ensemble or baseline; ``chosen`` the id of the cell that an
-    ``among`` cell stands for. ``document`` and ``label`` (documents,); ``predicted`` (runs,
-    documents) indices into ``classes``.
+    ``among`` cell stands for. ``document`` and ``label`` (documents,); ``probability`` (runs,
+    documents, classes). ``labelled`` documents were trained on, None where no card says how many;
+    ``copied`` (documents,) tells those of which something that was trained on has a copy.
     """
 
     entry: dict[str, Any]
@@ -34,8 +37,15 @@ class Cell:
     chosen: str | None
     document: NDArray[np.str_]
     label: NDArray[np.intp]
-    predicted: NDArray[np.intp]
+    probability: NDArray[np.float32]
     classes: tuple[str, ...]
+    labelled: int | None
+    copied: NDArray[np.bool_]
+
+    @cached_property
+    def predicted(self) -> NDArray[np.intp]:
+        """Most probable class, (runs, documents) indices into ``classes``."""
+        return np.asarray(self.probability.argmax(axis=2))
 
     @property
     def deterministic(self) -> bool:
@@ -70,6 +80,7 @@ class Study:
         self.runs: dict[str, dict[str, Any]] = {run["id"]: run for run in self.manifest["runs"]}
         self._metrics: dict[Path, dict[str, Any]] = {}
         self._predictions: dict[tuple[str, str], Predictions] = {}
+        self._copies: dict[str, set[str]] = {}
         self._check_names(manifest)
 
     def _check_names(self, manifest: Path) -> None:
@@ -81,6 +92,13 @@ class Study:
                         raise UserError(f"{where} has no runs: name runs, or cells to choose among")
                     if unknown := [run for run in part["runs"] if run not in self.runs]:
                         raise UserError(f"{where} names the unknown run {unknown[0]}")
+
+    @cached_property
+    def language_models(self) -> dict[str, dict[str, Any]]:
+        """Cards of the language models by the digest of their weights."""
+        paths_of = (self.results / model["path"] for model in self.manifest["language_models"])
+        cards = [read_json(path / "card.json") for path in paths_of]
+        return {str(card["weights_sha256"]): card for card in cards}
 
     def folder(self, run: str, fold: str) -> Path:
         """Where the results of a run on a fold lie; the test fold has a folder of its own."""
@@ -152,9 +170,38 @@ class Study:
             chosen=chosen,
             document=tables[0].document,
             label=tables[0].label,
-            predicted=np.stack([table.predicted for table in tables]),
+            probability=np.stack([table.probability for table in tables]),
             classes=tables[0].classes,
+            labelled=self._labelled(runs[0]),
+            copied=self._copied(str(entry["dataset"]), tables[0].document),
         )
+
+    def cards(self, run: str) -> list[dict[str, Any]]:
+        """Cards of the classifiers behind a run: its own, or those of an ensemble's members."""
+        metrics = self.metrics(run, "select")
+        return [metrics["training"]] if metrics["training"] else list(metrics["member_cards"])
+
+    def _labelled(self, run: str) -> int | None:
+        if (size := self.runs[run]["n_labelled"]) != "all":
+            return int(size)
+        card = self.cards(run)[0]
+        # Models count documents, baselines labelled ones: they are the same.
+        found = card.get("documents", card.get("n_labelled"))
+        return None if found is None else int(found)
+
+    def _copied(self, dataset: str, document: NDArray[np.str_]) -> NDArray[np.bool_]:
+        if dataset not in self._copies:
+            self._copies[dataset] = read_copies(self.duplicates(dataset))
+        copies = self._copies[dataset]
+        return np.array([name in copies for name in document.tolist()], dtype=bool)
+
+    def duplicates(self, dataset: str) -> list[Path]:
+        """Files that say which evaluated documents of a dataset have a copy."""
+        return [
+            self.results / paths.DUPLICATES.format(**entry)
+            for entry in self.manifest["leakage"]
+            if entry["dataset"] == dataset
+        ]
 
 
 def check_same_documents(

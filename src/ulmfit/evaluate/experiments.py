@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ulmfit.errors import UserError
+from ulmfit.evaluate.calibration import brier_score, calibration_error, reliability
 from ulmfit.evaluate.cells import Cell, check_same_documents, fewest_seeds
+from ulmfit.evaluate.metrics import compute_metrics
+from ulmfit.evaluate.power import documents_needed, seeds_needed
 from ulmfit.evaluate.statistics import (
+    FEWEST_SEEDS,
+    Estimate,
+    Side,
     adjust_holm,
+    chances,
     estimate_difference,
     estimate_error,
+    estimate_gap,
     mcnemar,
     verdict,
+    wilson,
 )
 
 CELL_COLUMNS = (
@@ -20,10 +31,18 @@ CELL_COLUMNS = (
     *("error", "error_low", "error_high", "difference", "difference_low", "difference_high"),
     *("p", "p_holm", "verdict", "chosen", "published", "kind", "cell"),
     *("error_sd", "error_min", "error_max", "p_mcnemar"),
+    *("macro_f1", "n_needed", "seeds_needed", "published_low", "published_high", "reproduced"),
+    *("n_unique", "error_unique", "error_unique_low", "error_unique_high", "ece", "brier"),
+    "labelled",
 )
 CONFUSION_COLUMNS = (
     *("experiment", "cell", "dataset", "n_labelled", "variant", "title", "fold"),
     *("label", "predicted", "count"),
+)
+
+CALIBRATION_COLUMNS = (
+    *("experiment", "cell", "dataset", "n_labelled", "variant", "title", "fold"),
+    *("bin_low", "bin_high", "documents", "confidence", "accuracy"),
 )
 
 Row = dict[str, Any]
@@ -77,10 +96,50 @@ def _error_row(cell: Cell) -> Row:
         "error_min": float(rates.min()),
         "error_max": float(rates.max()),
         "chosen": cell.chosen,
-        # The manifest quotes the paper in per cent, digits as printed.
-        "published": None if entry["published"] is None else float(entry["published"]) / 100,
         "kind": cell.kind,
         "cell": entry["id"],
+        "labelled": cell.labelled,
+        "macro_f1": float(
+            np.mean([compute_metrics(cell.label, run).macro_f1 for run in cell.probability])
+        ),
+        "ece": calibration_error(cell.probability, cell.label),
+        "brier": brier_score(cell.probability, cell.label),
+        **_published(cell, error),
+        **_without_copies(cell),
+    }
+
+
+def _published(cell: Cell, error: Estimate) -> Row:
+    """The number of the paper, its interval, and whether ours may be the same."""
+    if cell.entry["published"] is None:
+        return {"published": None}
+    # The manifest quotes the paper in per cent, digits as printed.
+    published, n = float(cell.entry["published"]) / 100, cell.entry["published_n"]
+    if n is None:
+        return {"published": published}
+    low, high = wilson(published * n, n)
+    gap = estimate_gap(error, published, n)
+    told = cell.deterministic or len(cell.runs) >= FEWEST_SEEDS
+    same = "yes" if gap.low <= 0 <= gap.high else "no"
+    return {
+        "published": published,
+        "published_low": low,
+        "published_high": high,
+        "reproduced": same if told else None,
+    }
+
+
+def _without_copies(cell: Cell) -> Row:
+    """The error on documents of which nothing that was trained on has a copy."""
+    kept = ~cell.copied
+    if not kept.any():
+        return {"n_unique": 0}
+    error = estimate_error(cell.wrong[:, kept])
+    return {
+        "n_unique": int(kept.sum()),
+        "error_unique": error.value,
+        "error_unique_low": error.low,
+        "error_unique_high": error.high,
     }
 
 
@@ -91,7 +150,10 @@ def _difference_row(cell: Cell, reference: Cell) -> Row:
     single = len(cell.runs) == len(reference.runs) == 1
     # A comparison that may claim nothing is not tested, and does not weigh on the others' Holm.
     tested = verdict(difference.low, difference.high, None, seeds) != "too few seeds"
+    of_difference = chances([(1.0, Side.of(cell.wrong)), (-1.0, Side.of(reference.wrong))])
     return {
+        "n_needed": documents_needed(difference.value, of_difference) if tested else None,
+        "seeds_needed": seeds_needed(difference.value, of_difference) if tested else None,
         "difference": difference.value,
         "difference_low": difference.low,
         "difference_high": difference.high,
@@ -116,4 +178,22 @@ def confusion_rows(experiment: Row, cell: Cell) -> list[Row]:
         }
         for row, label in enumerate(cell.classes)
         for column, predicted in enumerate(cell.classes)
+    ]
+
+
+def calibration_rows(experiment: Row, cell: Cell) -> list[Row]:
+    """One row for each bin of confidence that is not empty, the runs of a cell taken together."""
+    return [
+        {
+            **cell.entry,
+            "experiment": experiment["name"],
+            "cell": cell.entry["id"],
+            "fold": experiment["fold"],
+            "bin_low": part.low,
+            "bin_high": part.high,
+            "documents": part.documents,
+            "confidence": part.confidence,
+            "accuracy": part.accuracy,
+        }
+        for part in reliability(cell.probability, cell.label)
     ]

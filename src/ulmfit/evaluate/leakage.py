@@ -1,9 +1,12 @@
-"""The table of duplicates: within and between splits, folds and corpus of each dataset."""
+"""Duplicates within and between splits, folds and corpus: their table, and who has a copy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
+
+from ulmfit.store.tables import DUPLICATE_COLUMNS, damage_named
 
 LEAKAGE_COLUMNS = (
     *("dataset", "corpus", "kind", "part", "other", "documents", "exact", "normalised"),
@@ -34,6 +37,23 @@ def leakage_rows(entry: Mapping[str, str], counts: Mapping[str, Any]) -> Iterato
             "documents": documents,
             **found,
         }
+
+
+def read_copies(files: Iterable[Path]) -> set[str]:
+    """Ids of documents of which the fold fit, the unlabelled text or the corpus has a copy.
+
+    ``files`` are ``duplicates-<corpus>.parquet``; raises UserError if one is damaged.
+    """
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    found: set[str] = set()
+    for path in files:
+        with damage_named(path):
+            table = pq.read_table(path, columns=list(DUPLICATE_COLUMNS))
+        for column in DUPLICATE_COLUMNS[1:]:
+            found.update(table.filter(pc.field(column))["id"].to_pylist())
+    return found
 
 
 def _counts(counts: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int | None, Any]]:

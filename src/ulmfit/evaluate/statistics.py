@@ -54,8 +54,11 @@ class Estimate:
     p: float | None = None
 
 
-def wilson(errors: int, n: int) -> tuple[float, float]:
-    """Wilson score interval of the rate errors / n: chance of documents only (Wilson 1927)."""
+def wilson(errors: float, n: int) -> tuple[float, float]:
+    """Wilson score interval of the rate errors / n: chance of documents only (Wilson 1927).
+
+    ``errors`` need not be whole: a rate that was printed rounded, or a mean over runs.
+    """
     z = NormalDist().inv_cdf(1 - SIGNIFICANCE / 2)
     rate = errors / n
     centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
@@ -75,7 +78,7 @@ def estimate_error(wrong: Wrong) -> Estimate:
     by_documents = wilson(round(value * n), n)
     if runs == 1:
         return Estimate(value, *by_documents)
-    half = _chances([wrong]).half_width(SIGNIFICANCE)
+    half = chances([(1.0, Side.of(wrong))]).half_width(SIGNIFICANCE)
     low, high = value - half, value + half
     if errors in (0, runs * n):
         low, high = min(low, by_documents[0]), max(high, by_documents[1])
@@ -91,20 +94,66 @@ def estimate_difference(wrong: Wrong, reference: Wrong) -> Estimate:
     scale = len(wrong) * len(reference)
     errors = int(wrong.sum()) * len(reference) - int(reference.sum()) * len(wrong)
     value = errors / (scale * wrong.shape[1])
-    chances = _chances([wrong, reference])
-    half = chances.half_width(SIGNIFICANCE)
-    p = chances.significance(abs(value))
+    of_difference = chances([(1.0, Side.of(wrong)), (-1.0, Side.of(reference))])
+    half = of_difference.half_width(SIGNIFICANCE)
+    p = of_difference.significance(abs(value))
     return Estimate(value, max(-1.0, value - half), min(1.0, value + half), p)
 
 
+def estimate_gap(ours: Estimate, published: float, n: int) -> Estimate:
+    """Our error minus a published one that was measured on ``n`` other documents.
+
+    The half-widths of both intervals are joined side by side, each to its own side (Newcombe 1998,
+    method 10): the published number has the Wilson interval of its test set, and of its runs
+    nothing is known.
+    """
+    low, high = wilson(published * n, n)
+    value = ours.value - published
+    return Estimate(
+        value,
+        value - math.hypot(ours.value - ours.low, high - published),
+        value + math.hypot(ours.high - ours.value, published - low),
+    )
+
+
 @dataclass(frozen=True)
-class _Chances:
-    """Variances of a mean error, or of a difference of two, and their degrees of freedom."""
+class Side:
+    """What the chance of a cell's mean error rests on.
+
+    ``by_document`` (documents,) mean error of the runs on each document; ``seeds`` the variance of
+    the mean error over the runs, its degrees of freedom in ``degrees`` (0: one run, no such
+    variance); ``interaction`` the part of it that is the runs' chance on single documents.
+    """
+
+    by_document: NDArray[np.float64]
+    seeds: float
+    degrees: int
+    interaction: float
+
+    @classmethod
+    def of(cls, wrong: Wrong) -> Side:
+        """The side of the runs ``wrong`` (runs, documents)."""
+        runs = len(wrong)
+        seeds = float(wrong.mean(axis=1).var(ddof=1)) / runs if runs > 1 else 0.0
+        return cls(wrong.mean(axis=0), seeds, runs - 1, _interaction(wrong))
+
+
+@dataclass(frozen=True)
+class Chances:
+    """Variances of a mean error, or of a sum of several, and their degrees of freedom.
+
+    ``parts`` are those of ``seeds``, (variance, degrees of freedom) of each side with several runs;
+    ``interaction`` is what more documents would make smaller of it; ``n`` documents stand behind
+    all.
+    """
 
     seeds: float
     seed_degrees: float
     documents: float
     document_degrees: float
+    parts: tuple[tuple[float, int], ...]
+    interaction: float
+    n: int
 
     def half_width(self, significance: float) -> float:
         """Half the width of the interval that misses the truth with this probability."""
@@ -131,23 +180,24 @@ class _Chances:
         return math.exp(brentq(beyond, math.log(SMALLEST_P), 0.0))
 
 
-def _chances(sides: Sequence[Wrong]) -> _Chances:
-    n = sides[0].shape[1]
-    seeds = [
-        (float(side.mean(axis=1).var(ddof=1)) / len(side), len(side) - 1)
-        for side in sides
-        if len(side) > 1
-    ]
+def chances(sides: Sequence[tuple[float, Side]]) -> Chances:
+    """Chances of a sum of mean errors, each with its weight, on the same documents."""
+    n = len(sides[0][1].by_document)
+    seeds = [(weight**2 * side.seeds, side.degrees) for weight, side in sides if side.degrees]
     variance = sum(part for part, _ in seeds)
     welch = sum(part**2 / degrees for part, degrees in seeds)
-    by_document = sides[0].mean(axis=0) - (sides[1].mean(axis=0) if len(sides) > 1 else 0)
-    documents = float(by_document.var(ddof=1)) / n if n > 1 else 0.0
-    documents -= sum(_interaction(side) for side in sides)
-    return _Chances(
+    by_document = sum(weight * side.by_document for weight, side in sides)
+    documents = float(np.var(by_document, ddof=1)) / n if n > 1 else 0.0
+    interaction = sum(weight**2 * side.interaction for weight, side in sides)
+    documents -= interaction
+    return Chances(
         variance,
         variance**2 / welch if welch else 1.0,
         documents if documents > ROUNDING else 0.0,
         max(1, n - 1),
+        tuple(seeds),
+        min(interaction, variance),
+        n,
     )
 
 

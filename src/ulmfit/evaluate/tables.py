@@ -9,10 +9,14 @@ from pathlib import Path
 
 from ulmfit.errors import UserError
 from ulmfit.evaluate.cells import Study
+from ulmfit.evaluate.costs import COST_COLUMNS, cost_row
+from ulmfit.evaluate.crossings import CROSSING_COLUMNS, crossing_rows
 from ulmfit.evaluate.experiments import (
+    CALIBRATION_COLUMNS,
     CELL_COLUMNS,
     CONFUSION_COLUMNS,
     Row,
+    calibration_rows,
     cell_rows,
     confusion_rows,
 )
@@ -43,9 +47,10 @@ SHOWN_MISSING = 10
 def make_tables(manifest: Path, results: Path, output: Path) -> None:
     """Write the CSV tables of a study into the folder ``output``.
 
-    ``runs.csv``, ``language_models.csv``, ``epochs.csv``, ``confusion.csv``, ``leakage.csv`` and
-    one table for each experiment. ``results`` is the folder that the manifest's paths start from.
-    Raises UserError listing the files that runs have not written yet.
+    ``runs.csv``, ``language_models.csv``, ``epochs.csv``, ``confusion.csv``, ``leakage.csv``,
+    ``crossings.csv``, ``calibration.csv``, ``costs.csv`` and one table for each experiment.
+    ``results`` is the folder that the manifest's paths start from. Raises UserError listing the
+    files that runs have not written yet.
     """
     study = Study(manifest, results)
     _require(_needed(study))
@@ -56,13 +61,23 @@ def make_tables(manifest: Path, results: Path, output: Path) -> None:
         "leakage": (LEAKAGE_COLUMNS, _leakage_rows(study)),
     }
     confusion: list[Row] = []
+    crossings: list[Row] = []
+    calibration: list[Row] = []
+    costs: list[Row] = []
     for experiment in study.manifest["experiments"]:
         fold = experiment["fold"]
         cells = [study.cell(entry, fold) for entry in experiment["cells"]]
-        tables[experiment["name"]] = (CELL_COLUMNS, cell_rows(experiment, cells))
-        for cell in cells:
+        cell_table = cell_rows(experiment, cells)
+        tables[experiment["name"]] = (CELL_COLUMNS, cell_table)
+        crossings += crossing_rows(experiment, cells)
+        for cell, row in zip(cells, cell_table, strict=True):
             confusion += confusion_rows(experiment, cell)
+            calibration += calibration_rows(experiment, cell)
+            costs.append(cost_row(study, experiment, cell, row["error"]))
     tables["confusion"] = (CONFUSION_COLUMNS, confusion)
+    tables["crossings"] = (CROSSING_COLUMNS, crossings)
+    tables["calibration"] = (CALIBRATION_COLUMNS, calibration)
+    tables["costs"] = (COST_COLUMNS, costs)
     for name, (columns, rows) in tables.items():
         _write(output / f"{name}.csv", columns, rows)
 
@@ -115,6 +130,7 @@ def _needed(study: Study) -> Iterator[Path]:
         yield study.results / model["path"] / "history.csv"
     for entry in study.manifest["leakage"]:
         yield study.results / entry["path"]
+        yield from study.duplicates(entry["dataset"])
 
 
 def _require(paths: Iterable[Path]) -> None:

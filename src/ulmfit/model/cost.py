@@ -56,6 +56,20 @@ def classifier_parameters(recipe: Classifier, vocabulary: int, classes: int) -> 
     return encoder_parameters(recipe.architecture, vocabulary) + head
 
 
+def classifier_parameters_trained(recipe: Classifier, vocabulary: int, classes: int) -> int:
+    """Parameters of the groups that train in some stage: all, unless a freezing plan ends early."""
+    plan = stages(group_names(recipe), recipe)
+    trained = {group for stage in plan for group in stage.trainable}
+    lstms = {
+        f"lstm{k}": 4 * out * (inputs + out + 2)
+        for k, (inputs, out) in enumerate(recipe.architecture.lstm_sizes)
+    }
+    whole = classifier_parameters(recipe, vocabulary, classes)
+    head = whole - encoder_parameters(recipe.architecture, vocabulary)
+    sizes = {"embedding": vocabulary * recipe.architecture.embedding, **lstms, "head": head}
+    return sum(sizes[group] for group in trained)
+
+
 def encoder_forward(architecture: Architecture) -> int:
     """Four gates of each LSTM, each from its inputs and from its last output."""
     return sum(8 * out * (inputs + out) for inputs, out in architecture.lstm_sizes)

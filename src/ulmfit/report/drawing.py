@@ -53,6 +53,7 @@ SETTINGS: dict[str, Any] = {
     "grid.linewidth": 0.6,
     "figure.facecolor": PAPER,
     "axes.facecolor": "none",
+    "pdf.fonttype": 42,  # TrueType, so that text can be searched and printers have no trouble
     "svg.fonttype": "path",
     "svg.hashsalt": "ulmfit",
 }
@@ -209,8 +210,14 @@ def settings() -> Iterator[None]:
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:
-    """Write ``<name>.svg`` and ``<name>.png``: equal figures give equal bytes."""
+    """Write ``<name>.svg``, ``<name>.pdf`` and ``<name>.png``: equal figures give equal bytes."""
     with atomic(folder / f"{name}.svg") as temporary:
         figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+    with atomic(folder / f"{name}.pdf") as temporary:
+        figure.savefig(
+            temporary,
+            format="pdf",
+            metadata={"CreationDate": None, "Creator": None, "Producer": None},
+        )
     with atomic(folder / f"{name}.png") as temporary:
         figure.savefig(temporary, format="png", dpi=RESOLUTION, metadata={"Software": None})

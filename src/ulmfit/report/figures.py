@@ -1,4 +1,4 @@
-"""Figures of a study, SVG and PNG, and the list of them with captions."""
+"""Figures of a study, SVG, PDF and PNG, and the list of them with captions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of ``figures.json``; the files are ``<name>.svg`` and ``<name>.png``."""
+    """One line of ``figures.json``; the files are ``<name>.svg``, ``.pdf`` and ``.png``."""
 
     name: str
     kind: str
@@ -32,12 +32,13 @@ class Entry:
 def make_figures(manifest: Path | str, tables: Path | str, output: Path | str) -> list[Path]:
     """Draw every figure into the folder ``output`` and list them in its ``figures.json``.
 
-    Per experiment: errors with intervals (``errors-<experiment>``) and, where it has several
-    numbers of labels, error against labels (``labels-<experiment>``; ``labels`` where only all
-    experiments together have several); per data set and number of labels of the models: learning
-    curves (``curves-<dataset>-<n>``); perplexity of the language models (``perplexity``), blank
-    if there are none. Equal tables give equal bytes. Returns the SVG files; raises UserError if a
-    table is missing or damaged.
+    Per experiment: errors with intervals (``errors-<experiment>``), reliability of probabilities
+    (``calibration-<experiment>``), cost beside error (``cost-<experiment>``) and, where it has
+    several numbers of labels, error against labels (``labels-<experiment>``; ``labels`` where only
+    all experiments together have several); per data set and number of labels of the models:
+    learning curves (``curves-<dataset>-<n>``); perplexity of the language models (``perplexity``),
+    blank if there are none. Equal tables give equal bytes. Returns the SVG files; raises UserError
+    if a table is missing or damaged.
     """
     from ulmfit.report import drawing
 
@@ -61,7 +62,9 @@ def draw_figures(study: Study) -> list[tuple[Entry, Figure]]:
     for experiment in study.experiments:
         if experiment.rows:
             figures.append(_errors(study, experiment, found))
-            figures += _labels(experiment, found)
+            figures += _labels(study, experiment, found)
+            figures.append(_calibration(study, experiment, found))
+            figures.append(_cost(study, experiment, found))
     figures += _labels_of_study(study, found) + _classifier_curves(study, found)
     return [*figures, _perplexity(study, found)]
 
@@ -88,21 +91,86 @@ def _errors(
     )
 
 
-def _labels(experiment: Experiment, found: Mapping[str, Look]) -> list[tuple[Entry, Figure]]:
-    from ulmfit.report.sizes import size_lines, size_plot
+def _labels(
+    study: Study, experiment: Experiment, found: Mapping[str, Look]
+) -> list[tuple[Entry, Figure]]:
+    from ulmfit.report.sizes import MOST_CROSSINGS, shown_crossings, size_lines, size_plot
 
     if not size_lines(experiment, found):
         return []
+    crossings = shown_crossings(study, experiment)
+    statements = [row["statement"] for row in crossings if row["n_labelled"]]
+    marks = (
+        "Hollow markers: where a line reaches the error of the reference with its fewest labels, "
+        "by interpolation in the logarithm; the bar below is the 95 % interval, as far as sizes "
+        "were measured. "
+        f"{' '.join(statements[:MOST_CROSSINGS])} "
+        if statements
+        else ""
+    )
     entry = Entry(
         f"labels-{experiment.name}".removesuffix("-"),
         "labels",
         experiment.name or None,
         f"{experiment.title}: error against number of labels",
         f"{experiment.title}: error on the {experiment.fold} fold against the number of labelled "
-        f"documents, with 95 % intervals; {_size(experiment.rows)}. Lines are moved apart sideways "
-        f"so that their bars can be told apart. {fold_remark(experiment)}".rstrip(),
+        f"documents, with 95 % intervals as bands; {_size(experiment.rows)}. {marks}"
+        f"{fold_remark(experiment)}".rstrip(),
     )
-    return [(entry, size_plot(experiment, found))]
+    return [(entry, size_plot(experiment, found, crossings))]
+
+
+def _calibration(
+    study: Study, experiment: Experiment, found: Mapping[str, Look]
+) -> tuple[Entry, Figure]:
+    from ulmfit.report.drawing import blank
+    from ulmfit.report.reliability import reliability_panels, reliability_plot
+
+    panels = reliability_panels(study, experiment, found)
+    entry = Entry(
+        f"calibration-{experiment.name}",
+        "calibration",
+        experiment.name,
+        f"{experiment.title}: calibration",
+        f"{experiment.title}: share of right predictions against their confidence, the largest "
+        f"probability, on the {experiment.fold} fold; {_size(experiment.rows)}, seeds taken "
+        "together. Dashed: perfect calibration. In brackets: expected calibration error in per "
+        "cent, 15 bins, mean over seeds. Bins with less than 1 % of the predictions are left out."
+        f"{_outer(experiment)} {fold_remark(experiment)}".rstrip(),
+    )
+    if not panels:
+        return entry, blank("No probabilities of this experiment are known.")
+    return entry, reliability_plot(panels)
+
+
+def _cost(study: Study, experiment: Experiment, found: Mapping[str, Look]) -> tuple[Entry, Figure]:
+    from ulmfit.report.costs import cost_groups, cost_plot
+    from ulmfit.report.drawing import blank
+
+    groups = cost_groups(study, experiment, found)
+    entry = Entry(
+        f"cost-{experiment.name}",
+        "cost",
+        experiment.name,
+        f"{experiment.title}: cost beside error",
+        f"{experiment.title}: error on the {experiment.fold} fold with 95 % interval against what "
+        f"a row costs with all its stages; {_size(experiment.rows)}. A stage that rows share "
+        "counts in full for each; times are of the machines that trained, and hold only if these "
+        "were alike and as busy. Parameters: those that training the classifier changed. A cost in "
+        "which no rows differ has no panel, and a baseline has seconds only."
+        f"{_outer(experiment)} {fold_remark(experiment)}".rstrip(),
+    )
+    if not groups:
+        return entry, blank("No costs of this experiment are known.")
+    return entry, cost_plot(groups, experiment.fold)
+
+
+def _outer(experiment: Experiment) -> str:
+    from ulmfit.report.reliability import outer_groups
+
+    if len(outer_groups(experiment)) == len(experiment.groups()):
+        return ""
+    return " Of several numbers of labels, the first and the last of the table are shown."
 
 
 def _labels_of_study(study: Study, found: Mapping[str, Look]) -> list[tuple[Entry, Figure]]:
@@ -118,7 +186,7 @@ def _labels_of_study(study: Study, found: Mapping[str, Look]) -> list[tuple[Entr
         cells = {name: cell for experiment in parts for name, cell in experiment.cells.items()}
         name = "" if fold == "report" else f"{fold}-fold"
         whole = Experiment(name, "All experiments", "", fold, tuple(rows.values()), cells, {})
-        figures += _labels(whole, found)
+        figures += _labels(study, whole, found)
     return figures
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ulmfit.errors import UserError
 from ulmfit.report import wording
-from ulmfit.report.cards import read_optional
+from ulmfit.report.background import environment, headline, texts
 from ulmfit.report.fact_sheets import (
     confusion_sheets,
     cost_sheet,
@@ -23,7 +23,6 @@ from ulmfit.report.fact_sheets import (
     language_model_sheet,
     run_sheet,
 )
-from ulmfit.report.facts import facts
 from ulmfit.report.findings import findings
 from ulmfit.report.leakage import leakage_sheet, leakage_statements
 from ulmfit.report.limits import limits, sealed_fold_statement
@@ -63,7 +62,7 @@ def _context(
     return {
         "manifest": study.manifest,
         "provenance": provenance,
-        "facts_of_study": _headline(study, provenance),
+        "facts_of_study": headline(study, provenance),
         "findings": findings(study.experiments),
         "experiments": [
             {
@@ -80,14 +79,14 @@ def _context(
         "curves": [item for item in figures if item["kind"] == "curves"],
         "leakage": leakage_sheet(study.leakage) if study.leakage else None,
         "leakage_statements": leakage_statements(study.leakage),
-        "texts": _texts(study, results),
+        "texts": texts(study, results),
         "reference": reference,
         "departures": differences,
         "recipes": used_recipes(study, results),
         "test_statement": sealed_fold_statement(study, provenance),
         "cost": cost_sheet(provenance["cost"]) if provenance["cost"] else None,
         "disk": disk_sheet(provenance["disk_bytes"]),
-        "environment": facts(_environment(provenance)),
+        "environment": environment(provenance),
         "runs": run_sheet(study),
         "limits": limits(study, provenance),
     }
@@ -96,7 +95,7 @@ def _context(
 def _render(context: Mapping[str, Any]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
+    jinja = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
@@ -110,10 +109,10 @@ def _render(context: Mapping[str, Any]) -> str:
         numbers[kind] = numbers.get(kind, 0) + 1
         return f"{kind} {numbers[kind]}"
 
-    environment.tests["digest"] = lambda text: re.fullmatch("[0-9a-f]{12,}", text) is not None
+    jinja.tests["digest"] = lambda text: re.fullmatch("[0-9a-f]{12,}", text) is not None
     script = (TEMPLATES / "sort.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    environment.globals.update(
+    jinja.globals.update(
         numbered=numbered,
         script=script,
         script_sha256=digest,
@@ -121,7 +120,7 @@ def _render(context: Mapping[str, Any]) -> str:
         verdict=lambda text: VERDICTS.get(text, "open"),
         count=wording.count,
     )
-    return environment.get_template("report.html").render(context)
+    return jinja.get_template("report.html").render(context)
 
 
 def _figures(folder: Path) -> list[dict[str, Any]]:
@@ -138,61 +137,3 @@ def _figures(folder: Path) -> list[dict[str, Any]]:
         }
         for item in entries
     ]
-
-
-def _headline(study: Study, provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
-    total = provenance["cost"].get("total", {})
-    commit, dirty = provenance["code"]["commit"], provenance["code"]["dirty"]
-    lines = [
-        ("Study", study.manifest["study"]),
-        ("Preset", study.manifest.get("preset", {}).get("title", "")),
-        ("Runs", wording.count(len(study.manifest["runs"]))),
-        ("Language models", wording.count(len(study.manifest["language_models"]))),
-        ("CPU time of training", wording.duration(total.get("cpu_s"))),
-        ("Test evaluations", wording.count(provenance["test_evaluations"]["total"])),
-        ("Code", f"{commit[:12]}{' with changes' if dirty else ''}" if commit else ""),
-        ("Configuration", provenance["config_digest"]),
-    ]
-    return [(name, text) for name, text in lines if text]
-
-
-def _texts(study: Study, results: Path) -> list[dict[str, Any]]:
-    texts = []
-    for name, text in study.manifest["texts"].items():
-        source = read_optional(results, text["source"]) if text.get("source") else None
-        folds = read_optional(results, text["folds"]) if text.get("folds") else None
-        texts.append(
-            {
-                "name": name,
-                "title": text.get("title") or name,
-                "role": text["role"],
-                "terms": facts({key: text.get(key) for key in ("citation", "licence")}),
-                "source": facts(source),
-                "folds": facts(folds),
-            }
-        )
-    return texts
-
-
-def _environment(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    keys = ("packages", "python", "platform", "cpu", "cores", "config_digest", "manifest_sha256")
-    lists = {
-        f"trainings by {name}": {
-            _label(row): f"({wording.plural(row['jobs'], 'training')})" for row in provenance[key]
-        }
-        for name, key in (("device", "devices"), ("commit", "commits"), ("versions", "versions"))
-    }
-    code = {"code": _label(provenance["code"])}
-    return {**{key: provenance[key] for key in keys}, **code, **lists}
-
-
-def _label(row: Mapping[str, Any]) -> str:
-    parts = []
-    for key, value in row.items():
-        if isinstance(value, Mapping):
-            parts.append(" ".join(f"{name} {version}" for name, version in value.items()))
-        elif isinstance(value, bool):
-            parts.append("with changes" if value else "unchanged")
-        elif value is not None and key != "jobs":
-            parts.append(str(value))
-    return ", ".join(parts) or "not recorded"

@@ -1,6 +1,7 @@
 """One look for each variant in every figure: told apart in colour, in grey and by the colour-blind.
 
-The colours are those of Okabe and Ito (2008) without yellow, which is too pale on white.
+The colours are those of Okabe and Ito (2008) without yellow, which is too pale on white, then four
+dark ones of Tol (2021, "muted" and "dark").
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 INK, MUTED, RULE, PAPER = "#1a1a1a", "#6b6b6b", "#dddddd", "#ffffff"
-OKABE_ITO = ("#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#000000")
+COLOURS = (
+    *("#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#000000"),
+    *("#882255", "#999933", "#332288", "#663333"),
+)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":")
 
@@ -36,12 +40,10 @@ class Look:
 def looks(variants: Iterable[str]) -> dict[str, Look]:
     """A look for each variant, by its place in the order given.
 
-    7 colours and 8 markers have no common divisor, so 56 variants all look different; markers and
-    lines alone (in grey) tell 32 apart.
+    11 variants have a colour of their own. 11 colours and 8 markers have no common divisor, so 88
+    variants all look different; markers and lines alone (in grey) tell 32 apart.
     """
     return {
-        name: Look(
-            OKABE_ITO[index % len(OKABE_ITO)], MARKERS[index % len(MARKERS)], index + index // 8
-        )
+        name: Look(COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], index + index // 8)
         for index, name in enumerate(dict.fromkeys(variants))
     }

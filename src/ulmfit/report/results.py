@@ -24,13 +24,25 @@ CELL_COLUMNS = (
     *("cell", "dataset", "n_labelled", "variant", "title", "tokenizer", "direction", "kind"),
     *("seeds", "n", "error", "error_low", "error_high"),
     *("difference", "difference_low", "difference_high", "p_holm", "verdict"),
-    *("chosen", "published"),
+    *("chosen", "published", "macro_f1", "n_needed", "seeds_needed"),
+    *("published_low", "published_high", "reproduced", "n_unique", "error_unique"),
+    *("error_unique_low", "error_unique_high", "ece", "brier", "labelled"),
 )
 RUN_COLUMNS = (
     *("dataset", "tokenizer", "direction", "variant", "title", "kind", "n_labelled", "seed"),
     *("fold", "n", "errors", "error", "macro_f1", "recipe_digest", "path"),
 )
 CONFUSION_COLUMNS = ("experiment", "cell", "label", "predicted", "count")
+CROSSING_COLUMNS = (
+    *("experiment", "dataset", "title", "of_title", "of_n_labelled", "n_labelled", "low", "high"),
+    *("statement", "cell", "of_cell", "smallest", "largest", "place"),
+)
+CALIBRATION_COLUMNS = ("experiment", "cell", "documents", "confidence", "accuracy")
+COST_COLUMNS = (
+    *("experiment", "cell", "dataset", "n_labelled", "title", "tokenizer", "direction", "fold"),
+    "error",
+    *("wall_s", "cpu_s", "tokens", "parameters_trained", "what"),
+)
 LANGUAGE_MODEL_COLUMNS = (
     *("stage", "name", "dataset", "corpus", "tokenizer", "direction", "n_text", "seed"),
     *("valid_perplexity_before", "valid_perplexity", "valid_accuracy", "epochs"),
@@ -125,6 +137,9 @@ class Study:
     language_models: tuple[Row, ...]
     epochs: tuple[Row, ...]
     leakage: tuple[Row, ...]
+    crossings: tuple[Row, ...]
+    calibration: tuple[Row, ...]
+    costs: tuple[Row, ...]
 
     def variants(self) -> list[str]:
         """Names of all variants, then of language models, in the order of the manifest."""
@@ -159,9 +174,17 @@ def read_manifest(path: Path | str) -> Any:
     return manifest
 
 
-def read_study(manifest: Path | str, tables: Path | str) -> Study:
-    """A manifest and the folder ``tables/``; raises UserError for what is missing or damaged."""
+def read_study(manifest: Path | str, tables: Path | str, *, partial: bool = False) -> Study:
+    """A manifest and the folder ``tables/``; raises UserError for what is missing or damaged.
+
+    With ``partial`` a table that is not there has no rows (:mod:`ulmfit.report.gaps` says so).
+    """
     content, tables = read_manifest(manifest), Path(tables)
+
+    def read(name: str, columns: Iterable[str]) -> tuple[Row, ...]:
+        path = tables / f"{name}.csv"
+        return () if partial and not path.exists() else read_rows(path, columns)
+
     return Study(
         manifest=content,
         experiments=tuple(
@@ -170,22 +193,26 @@ def read_study(manifest: Path | str, tables: Path | str) -> Study:
                 title=item["title"],
                 caption=item.get("caption") or "",
                 fold=item["fold"],
-                rows=_read(tables / f"{item['name']}.csv", CELL_COLUMNS),
+                rows=read(item["name"], CELL_COLUMNS),
                 cells={cell["id"]: cell for cell in item["cells"]},
                 references=item.get("reference") or {},
                 quoted=tuple(item.get("quoted") or ()),
             )
             for item in content["experiments"]
         ),
-        runs=_read(tables / "runs.csv", RUN_COLUMNS),
-        confusion=_read(tables / "confusion.csv", CONFUSION_COLUMNS),
-        language_models=_read(tables / "language_models.csv", LANGUAGE_MODEL_COLUMNS),
-        epochs=_read(tables / "epochs.csv", EPOCH_COLUMNS),
-        leakage=_read(tables / "leakage.csv", LEAKAGE_COLUMNS),
+        runs=read("runs", RUN_COLUMNS),
+        confusion=read("confusion", CONFUSION_COLUMNS),
+        language_models=read("language_models", LANGUAGE_MODEL_COLUMNS),
+        epochs=read("epochs", EPOCH_COLUMNS),
+        leakage=read("leakage", LEAKAGE_COLUMNS),
+        crossings=read("crossings", CROSSING_COLUMNS),
+        calibration=read("calibration", CALIBRATION_COLUMNS),
+        costs=read("costs", COST_COLUMNS),
     )
 
 
-def _read(path: Path, columns: Iterable[str]) -> tuple[Row, ...]:
+def read_rows(path: Path, columns: Iterable[str]) -> tuple[Row, ...]:
+    """The rows of a CSV table with at least these columns; raises UserError if it is damaged."""
     try:
         with open(path, encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file, restval="")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from ulmfit.report import wording
 from ulmfit.report.curves import Panel, Series
@@ -24,7 +25,7 @@ def classifier_panels(
         if any(runs <= other for other in drawn):
             continue
         drawn.append(runs)
-        parts = _chunks(_classifier_series(study, rows, found))
+        parts = chunks(_classifier_series(study, rows, found))
         for index, part in enumerate(parts):
             of = f" ({index + 1} of {len(parts)})" if len(parts) > 1 else ""
             panels.append(Panel(f"{title}{of}", part))
@@ -106,7 +107,7 @@ def perplexity_panels(study: Study, found: Mapping[str, Look]) -> list[Panel]:
             if curves:
                 series.append(Series(", ".join(parts), found[name].reading(earlier), curves))
         where = f"{wording.STAGES.get(stage, stage)}: {text}, {wording.tokenizer(tokenizer)} tokens"
-        panels += [Panel(where[:1].upper() + where[1:], part) for part in _chunks(series)]
+        panels += [Panel(where[:1].upper() + where[1:], part) for part in chunks(series)]
     return panels
 
 
@@ -122,7 +123,10 @@ def _curves(
     return tuple(tuple(sorted(curve)) for curve in curves.values())
 
 
-def _chunks(series: Sequence[Series]) -> list[tuple[Series, ...]]:
+Item = TypeVar("Item")
+
+
+def chunks(series: Sequence[Item]) -> list[tuple[Item, ...]]:
     """Panels of at most :data:`CROWDED` lines; the first line (the reference) is in each."""
     if len(series) <= CROWDED:
         return [tuple(series)] if series else []

@@ -39,14 +39,17 @@ def experiment_sheet(experiment: Experiment) -> Sheet:
             (Column("95 % interval", True), _interval("difference", places, sign=True)),
             (Column("p (Holm)", True), _p("p_holm")),
             (Column("Verdict"), lambda row: _verdict(experiment, row)),
+            (Column("n needed", True), lambda row: Cell(_needed(row), row["n_needed"])),
         ]
     if any(row["published"] for row in rows):
-        columns.append(
+        columns += [
             (
                 Column("Published %", True),
                 lambda row: Cell(experiment.published(row), row["published"]),
-            )
-        )
+            ),
+            (Column("95 % interval", True), _interval("published", places)),
+            (Column("Reproduced"), plain("reproduced")),
+        ]
     return Sheet(
         name=experiment.name,
         title=experiment.title,
@@ -111,6 +114,12 @@ def _verdict(experiment: Experiment, row: Row) -> Cell:
     return Cell("reference" if experiment.is_reference(row) else row["verdict"], verdict=True)
 
 
+def _needed(row: Row) -> str:
+    if row["n_needed"] or not row["seeds_needed"]:
+        return wording.count(row["n_needed"])
+    return wording.plural(number(row, "seeds_needed") or 0, "seed")
+
+
 def _seeds(row: Row) -> str:
     return wording.count(row["seeds"]) + (DAGGER if few_seeds(row) else "")
 
@@ -152,6 +161,12 @@ def _notes(experiment: Experiment) -> list[str]:
             "Difference: percentage points, line minus reference; below zero is better than the "
             "reference. Holm: p corrected for all comparisons of this table."
         )
+    if any(row["n_needed"] or row["seeds_needed"] for row in experiment.rows):
+        notes.append(
+            "n needed: documents that would tell a difference of the size observed in four of five "
+            "studies (two-sided 5 %, this comparison alone), given the chance observed; where no "
+            "number of documents would do, the seeds a line."
+        )
     if any(few_seeds(row) for row in experiment.rows):
         notes.append(
             f"{DAGGER} Fewer than {FEW_SEEDS} seeds: nothing is claimed beyond these models."
@@ -165,7 +180,9 @@ def _notes(experiment: Experiment) -> list[str]:
         notes.append(
             "Published: error of the paper "
             + ("on the test set" if experiment.fold == "test" else PAPERS_DIVISION)
-            + ", without interval."
+            + ". Its interval is that of its documents: the paper says nothing of runs. "
+            "Reproduced: the 95 % interval of the difference holds zero; nothing is said below "
+            f"{FEW_SEEDS} seeds."
         )
     if experiment.quoted:
         notes.append(f"The paper quotes, {_quotes(experiment)}.")

@@ -1,4 +1,4 @@
-"""Error against the number of labelled documents, one line a variant."""
+"""Error against the number of labelled documents, one line a variant, and where lines cross."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import ScaledTranslation
 
 from ulmfit.report import drawing, wording
 from ulmfit.report.dots import seeds
-from ulmfit.report.palette import PAPER, Look
-from ulmfit.report.results import Experiment, Row, number
+from ulmfit.report.palette import MUTED, PAPER, Look
+from ulmfit.report.results import Experiment, Row, Study, number
 
-LEFT, TITLE, FOOTER = 0.52, 0.3, 0.42
+LEFT, TITLE, FOOTER = 0.52, 0.3, 0.56
 TALL = 2.7
 BEYOND = 2.5
-"""Place of ``all`` on the axis: so many times the largest number."""
+"""Place of ``all`` on the axis where no table says how many: so many times the largest number."""
+STEP = 3.2
+"""Points between the intervals of crossings at one level."""
+MOST_CROSSINGS = 6
+"""Crossings that a caption can say without becoming a table."""
 
 Line = tuple[str, Look, tuple[Row, ...]]
 
@@ -50,8 +55,33 @@ def size_lines(experiment: Experiment, looks: Mapping[str, Look]) -> dict[str, l
     return panels
 
 
-def size_plot(experiment: Experiment, looks: Mapping[str, Look]) -> Figure:
-    """One panel a data set, labels on a logarithmic axis, 95 % intervals as bars."""
+def shown_crossings(study: Study, experiment: Experiment) -> list[Row]:
+    """Where other lines reach the reference with its fewest labels, by data set (ulmfit.md 11)."""
+    shown = []
+    for dataset in dict.fromkeys(row["dataset"] for row in experiment.rows):
+        references = [
+            row
+            for row in experiment.rows
+            if row["dataset"] == dataset and experiment.is_reference(row)
+        ]
+        if not references:
+            continue
+        fewest = min(references, key=_labelled)
+        drawn = {row["cell"] for row in experiment.rows if not experiment.repeats(row)}
+        shown += [
+            row
+            for row in study.crossings
+            if row["experiment"] == experiment.name
+            and row["of_cell"] == fewest["cell"]
+            and row["cell"] in drawn
+        ]
+    return shown
+
+
+def size_plot(
+    experiment: Experiment, looks: Mapping[str, Look], crossings: Sequence[Row]
+) -> Figure:
+    """One panel a data set: labels on a logarithmic axis, 95 % intervals as bands, crossings."""
     panels = size_lines(experiment, looks)
     labels = {
         dataset: [drawing.wrap(title, 30, lines=3) for title, _, _ in lines]
@@ -70,6 +100,7 @@ def size_plot(experiment: Experiment, looks: Mapping[str, Look]) -> Figure:
             drawing.add_text(figure, drawing.MARGIN, top + 0.04, dataset, va="top", weight="bold")
         axes = drawing.add_axes(figure, LEFT, top + title, plot, TALL)
         ends = _panel(axes, lines)
+        _cross(figure, axes, lines, crossings)
         rows = [row for _, _, line in lines for row in line]
         axes.set_xlabel(f"Labelled documents ({seeds(rows)})", labelpad=2)
         axes.set_ylabel(f"Error on the {experiment.fold} fold (%)", labelpad=3)
@@ -77,22 +108,28 @@ def size_plot(experiment: Experiment, looks: Mapping[str, Look]) -> Figure:
     return figure
 
 
+def _labelled(row: Row) -> float:
+    """Documents that a line was trained on; infinite where its table does not say."""
+    size = row["n_labelled"]
+    return number(row, "labelled") or (float("inf") if size == "all" else float(size))
+
+
 def _panel(axes: Axes, lines: Sequence[Line]) -> list[tuple[float, float]]:
-    sizes = {row["n_labelled"] for _, _, line in lines for row in line}
-    largest = max((float(size) for size in sizes if size != "all"), default=1.0)
-    places = {size: largest * BEYOND if size == "all" else float(size) for size in sizes}
+    rows = [row for _, _, line in lines for row in line]
+    known = [value for row in rows if (value := _labelled(row)) < float("inf")]
+    beyond = BEYOND * max(known, default=1.0)
+    places = {row["n_labelled"]: min(_labelled(row), beyond) for row in rows}
     axes.set_xscale("log")
     axes.grid(axis="y")
     ends = []
     for index, (_, look, line) in enumerate(lines):
-        # Bars of different lines stand beside each other, not on top of each other.
-        shift = 1 + 0.025 * (index - (len(lines) - 1) / 2)
         points = sorted(
-            (places[row["n_labelled"]] * shift, 100 * (number(row, "error") or 0.0), row)
+            (places[row["n_labelled"]], 100 * (number(row, "error") or 0.0), _bounds(row))
             for row in line
         )
+        where = [x for x, _, _ in points]
         axes.plot(
-            [x for x, _, _ in points],
+            where,
             [y for _, y, _ in points],
             color=look.colour,
             linestyle=look.linestyle,
@@ -102,16 +139,74 @@ def _panel(axes: Axes, lines: Sequence[Line]) -> list[tuple[float, float]]:
             markerfacecolor=PAPER if look.hollow else look.colour,
             zorder=3 + index,
         )
-        for x, _, row in points:
-            low, high = number(row, "error_low"), number(row, "error_high")
-            if low is not None and high is not None:
-                axes.plot([x, x], [100 * low, 100 * high], color=look.colour, linewidth=0.9)
+        low, high = [bounds[0] for _, _, bounds in points], [bounds[1] for _, _, bounds in points]
+        axes.fill_between(where, low, high, color=look.colour, alpha=0.16, linewidth=0, zorder=2)
+        # A band alone is lost where others lie on it, and in print.
+        for edge in (low, high):
+            axes.plot(where, edge, color=look.colour, linewidth=0.4, alpha=0.6, zorder=2)
         ends.append(points[-1][:2])
-    ordered = sorted(sizes, key=places.__getitem__)
+    ordered = sorted(places, key=places.__getitem__)
     axes.xaxis.set_major_locator(FixedLocator([places[size] for size in ordered]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticklabels([wording.count(size) for size in ordered])
+    axes.set_xticklabels(
+        [_tick(size, places[size], known) for size in ordered],
+    )
     axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
-    low, high = axes.get_ylim()
-    axes.set_ylim(max(0.0, low), high)
+    low_end, high_end = axes.get_ylim()
+    axes.set_ylim(max(0.0, low_end), high_end)
     return ends
+
+
+def _bounds(row: Row) -> tuple[float, float]:
+    error = number(row, "error") or 0.0
+    low, high = number(row, "error_low"), number(row, "error_high")
+    return 100 * (error if low is None else low), 100 * (error if high is None else high)
+
+
+def _tick(size: str, place: float, known: Sequence[float]) -> str:
+    return f"all\n({place:,.0f})" if size == "all" and place in known else wording.count(size)
+
+
+def _cross(figure: Figure, axes: Axes, lines: Sequence[Line], crossings: Sequence[Row]) -> None:
+    """A level from the reference to each crossing, and the interval of the crossing on it."""
+    looks = {row["cell"]: look for _, look, line in lines for row in line}
+    errors = {row["cell"]: number(row, "error") for _, _, line in lines for row in line}
+    reached = [
+        row for row in crossings if number(row, "n_labelled") is not None and row["cell"] in looks
+    ]
+    reached = [row for row in reached if errors.get(row["of_cell"]) is not None]
+    reached.sort(key=lambda row: number(row, "n_labelled") or 0.0)
+    for place, row in enumerate(reached):
+        level = 100 * (errors[row["of_cell"]] or 0.0)
+        point, look = number(row, "n_labelled") or 0.0, looks[row["cell"]]
+        low = number(row, "low") or number(row, "smallest") or point
+        high = number(row, "high") or number(row, "largest") or point
+        axes.plot(
+            [number(row, "smallest") or point, point],
+            [level, level],
+            color=MUTED,
+            linewidth=0.7,
+            linestyle=(0, (1, 2)),
+            zorder=1,
+        )
+        # Intervals that overlap lie below one another.
+        lower = ScaledTranslation(0, -STEP * (place + 1) / 72, figure.dpi_scale_trans)
+        axes.plot(
+            [low, high],
+            [level, level],
+            color=look.colour,
+            linewidth=1.8,
+            solid_capstyle="butt",
+            transform=axes.transData + lower,
+            zorder=19,
+        )
+        axes.plot(
+            point,
+            level,
+            look.marker,
+            color=look.colour,
+            markerfacecolor=PAPER,
+            markersize=6,
+            markeredgewidth=1.3,
+            zorder=20,
+        )

@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ulmfit.errors import UserError
-from ulmfit.report.palette import INK, MUTED, OKABE_ITO, PAPER, RULE
+from ulmfit.report.palette import COLOURS, INK, MUTED, PAPER, RULE
 
 ELEMENTS = {
     *("svg", "g", "defs", "path", "use", "clipPath", "rect", "line"),
@@ -23,7 +23,7 @@ ATTRIBUTES = {
     *("points", "transform", "style", "clip-path", "href", "viewBox", "fill", "stroke"),
 }
 VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", PAPER: "--paper"} | {
-    colour: f"--series-{index}" for index, colour in enumerate(OKABE_ITO)
+    colour: f"--series-{index}" for index, colour in enumerate(COLOURS)
 }
 """Custom properties of the page that replace the colours of the figures."""
 

@@ -10,34 +10,42 @@ from pathlib import Path
 from ulmfit.report.fact_sheets import language_model_sheet
 from ulmfit.report.layout import Line, Sheet
 from ulmfit.report.leakage import leakage_sheet
-from ulmfit.report.results import read_study
+from ulmfit.report.measures import crossing_sheet, measure_sheet, row_cost_sheet
+from ulmfit.report.results import Study, read_study
 from ulmfit.report.sheets import experiment_sheet
 from ulmfit.store.files import write_text
 
 
 def make_markdown(manifest: Path | str, tables: Path | str) -> list[Path]:
-    """Write Markdown for each experiment, the language models and the duplicates into ``tables``.
+    """Write Markdown for each experiment and each table of facts that readers see into ``tables``.
 
     ``tables`` holds the CSV tables that the stage `evaluate` wrote. Returns the files written, in
     the order of the manifest; raises UserError if a table is missing or damaged.
     """
-    study = read_study(manifest, tables)
-    # A file stands alone, so each says what the seeds are; the report says it once.
+    written = []
+    for sheet in standing_alone(read_study(manifest, tables)):
+        path = Path(tables) / f"{sheet.name}.md"
+        write_text(path, markdown(sheet))
+        written.append(path)
+    return written
+
+
+def standing_alone(study: Study) -> list[Sheet]:
+    """The sheet of each experiment, of the language models and of the duplicates.
+
+    A file stands alone, so each experiment says what the seeds are; the report says it once.
+    """
     statement = study.manifest["seeds"].get("statement")
     sheets = [
         replace(sheet, notes=(*sheet.notes, statement)) if statement else sheet
         for sheet in map(experiment_sheet, study.experiments)
     ]
     # Of a study of baselines this one is empty: the workflow expects the file.
-    sheets.append(language_model_sheet(study))
+    sheets += [language_model_sheet(study), measure_sheet(study)]
+    sheets += [crossing_sheet(study), row_cost_sheet(study)]
     if study.leakage:
         sheets.append(leakage_sheet(study.leakage))
-    written = []
-    for sheet in sheets:
-        path = Path(tables) / f"{sheet.name}.md"
-        write_text(path, markdown(sheet))
-        written.append(path)
-    return written
+    return sheets
 
 
 def markdown(sheet: Sheet) -> str:

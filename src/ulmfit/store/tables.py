@@ -24,6 +24,8 @@ DOCUMENT_COLUMNS = ("id", "split", "label", "group")
 FOLD_COLUMNS = ("id", "fold", "rank")
 PREDICTION_COLUMNS = ("document", "fold", "label")
 """Then ``p_<class>`` for each class, in the order of the classes."""
+DUPLICATE_COLUMNS = ("id", "duplicate_in_fit", "duplicate_in_unlabelled", "in_corpus")
+"""Beside the fold of each evaluated document: whether its text stands in what is trained on."""
 
 BATCH = 256
 """Rows that are read at a time where a table may be larger than the memory."""

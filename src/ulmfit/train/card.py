@@ -96,10 +96,14 @@ class Meter:
         return max(self._peak, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
 
     def facts(self, device: torch.device) -> dict[str, Any]:
-        """What the card says of cost; ``tokens_per_s`` counts training tokens and time only."""
+        """What the card says of cost; ``tokens_per_s`` counts training tokens and time only.
+
+        ``tokens`` are those that training read, each as often as it was read.
+        """
         return {
             "wall_s": round(time.perf_counter() - self._wall, 3),
             "cpu_s": round(time.process_time() - self._cpu, 3),
+            "tokens": self.tokens,
             "tokens_per_s": round(self.tokens / self.training_wall, 1) if self.tokens else None,
             "peak_memory_mib": round(self._peak_memory_mib(device), 1),
             "updates": self.updates,

@@ -1,0 +1,222 @@
+"""How many labels one row needs to be as good as another with fewer (ulmfit.md 5.5, 11).
+
+The error of a row is interpolated linearly in the logarithm of its number of labels. It has reached
+another error at the smallest number at which its mean is not above it. The interval holds the
+numbers between the first at which that can no longer be excluded and the first at which the row is
+better beyond chance: the interval of the difference (:mod:`ulmfit.evaluate.statistics`), turned
+round (Fieller 1954). It needs no resampling of three seeds, and never says more than the measured
+sizes do: an end that lies beyond them stays open.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ulmfit.evaluate.cells import Cell, check_same_documents, fewest_seeds
+from ulmfit.evaluate.statistics import FEWEST_SEEDS, SIGNIFICANCE, Side, chances
+
+CROSSING_COLUMNS = (
+    *("experiment", "dataset", "tokenizer", "direction", "variant", "title"),
+    *("of_variant", "of_title", "of_n_labelled", "n_labelled", "low", "high", "statement"),
+    *("cell", "of_cell", "smallest", "largest", "place", "fold"),
+)
+
+Row = dict[str, Any]
+
+STEPS = 16
+"""Places looked at between two measured sizes, before the crossing is searched between two."""
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Number of labels at which a row reaches an error, with a 95 % interval.
+
+    Each is 0 where the smallest measured size is already enough, infinite where the largest is not.
+    """
+
+    labels: float
+    low: float
+    high: float
+
+
+def crossing(curve: Sequence[tuple[int, Side]], target: Side) -> Crossing:
+    """Where the row ``curve`` (number of labels, side; ascending) reaches the error of ``target``.
+
+    All sides are of the same documents.
+    """
+    aim = float(target.by_document.mean())
+    errors = [float(side.by_document.mean()) for _, side in curve]
+
+    def bound(sign: int) -> Callable[[int, float], float]:
+        def value(segment: int, share: float) -> float:
+            (_, first), (_, second) = curve[segment], curve[segment + 1]
+            between = (1 - share) * errors[segment] + share * errors[segment + 1]
+            if not sign:
+                return between - aim
+            of_difference = chances([(1 - share, first), (share, second), (-1.0, target)])
+            return between - aim + sign * of_difference.half_width(SIGNIFICANCE)
+
+        return value
+
+    low, middle, high = (_first_below(curve, bound(sign)) for sign in (-1, 0, 1))
+    return Crossing(middle, low, high)
+
+
+def _first_below(curve: Sequence[tuple[int, Side]], value: Callable[[int, float], float]) -> float:
+    """Smallest number of labels between the sizes at which ``value`` falls to zero or below.
+
+    0 if it is so at the first size, infinite if it is nowhere.
+    """
+    from scipy.optimize import brentq
+
+    if value(0, 0.0) <= 0:
+        return 0.0
+    for segment in range(len(curve) - 1):
+        for step in range(STEPS):
+            start, end = step / STEPS, (step + 1) / STEPS
+            if value(segment, end) <= 0:
+                share = float(brentq(partial(value, segment), start, end))
+                first, second = (math.log(curve[segment + index][0]) for index in (0, 1))
+                return math.exp((1 - share) * first + share * second)
+    return math.inf
+
+
+def crossing_rows(experiment: Row, cells: Sequence[Cell]) -> list[Row]:
+    """How many labels each row of several sizes needs to reach every other row of its data set.
+
+    ``n_labelled`` and the ends of its interval stay empty where they lie beyond the measured sizes,
+    but for an interval that lies there as a whole: it ends at the size next to it. ``place`` says
+    where the crossing lies: ``below``, ``within`` or ``beyond`` the measured sizes. ``statement``
+    says in words what the paper says of its figure 3 (ulmfit.md 5.5), of pairs that it would name:
+    see :func:`_worth_saying`.
+    """
+    sides = {cell.entry["id"]: Side.of(cell.wrong) for cell in cells}
+    rows: list[Row] = []
+    curves = _curves(cells)
+    for curve in curves:
+        runs = {run for cell in curve for run in cell.runs}
+        for target in cells:
+            same = target.entry["dataset"] == curve[0].entry["dataset"]
+            if not same or runs & set(target.runs) or _line(target) == _line(curve[0]):
+                continue
+            check_same_documents(curve[0], target, curve[0].entry["id"], target.entry["id"])
+            points = [(cell.labelled or 0, sides[cell.entry["id"]]) for cell in curve]
+            found = crossing(points, sides[target.entry["id"]])
+            smallest, largest = points[0][0], points[-1][0]
+            rows.append(
+                {
+                    **curve[0].entry,
+                    "experiment": experiment["name"],
+                    "fold": experiment["fold"],
+                    "of_variant": target.entry["variant"],
+                    "of_title": target.entry["title"],
+                    "of_n_labelled": target.entry["n_labelled"],
+                    "n_labelled": _inside(found.labels),
+                    "low": largest if math.isinf(found.low) else found.low or None,
+                    "high": _inside(found.high) if found.high else smallest,
+                    "statement": _statement(found, curve, target)
+                    if found.labels and _worth_saying(experiment, curves, curve, target)
+                    else None,
+                    "cell": curve[0].entry["id"],
+                    "of_cell": target.entry["id"],
+                    "smallest": smallest,
+                    "largest": largest,
+                    "place": _place(found.labels),
+                }
+            )
+    return rows
+
+
+def _worth_saying(
+    experiment: Row, curves: Sequence[Sequence[Cell]], curve: Sequence[Cell], target: Cell
+) -> bool:
+    """Whether a row reaches the reference, or the worst model another one, with its fewest labels.
+
+    A row that stands for the better of several is not named where these are rows themselves.
+    """
+    here = [other for other in curves if _line(other[0])[0] == _line(target)[0]]
+    if not any(target is other[0] for other in here):
+        return False
+    shown = {other[0].entry["id"] for other in here}
+    for cell in (curve[0], target):
+        among = cell.entry["among"] or ()
+        if among and {candidate["id"] for candidate in among} <= shown:
+            return False
+    if target.entry["id"] in experiment["reference"].values():
+        return True
+    models = [other for other in here if other[0].kind != "baseline"]
+    worst = max(models, key=lambda other: float(other[0].wrong.mean()), default=None)
+    return worst is curve and target.kind != "baseline"
+
+
+def _line(cell: Cell) -> tuple[str, ...]:
+    keys = ("dataset", "variant", "title", "tokenizer", "direction")
+    return tuple(str(cell.entry[key]) for key in keys)
+
+
+def _curves(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Cells of each row that has several sizes, ascending; of equal sizes the first."""
+    lines: dict[tuple[str, ...], dict[int, Cell]] = {}
+    for cell in cells:
+        if cell.labelled:
+            lines.setdefault(_line(cell), {}).setdefault(cell.labelled, cell)
+    curves = [[sizes[size] for size in sorted(sizes)] for sizes in lines.values()]
+    return [curve for curve in curves if len(curve) > 1]
+
+
+def _inside(labels: float) -> float | None:
+    return labels if 0 < labels < math.inf else None
+
+
+def _place(labels: float) -> str:
+    if labels == 0:
+        return "below"
+    return "beyond" if math.isinf(labels) else "within"
+
+
+def _statement(found: Crossing, curve: Sequence[Cell], target: Cell) -> str:
+    """What the paper says of its figure 3, with the interval (ulmfit.md 5.5)."""
+    smallest, largest = curve[0].labelled or 0, curve[-1].labelled or 0
+    row = _name(curve[0], target)
+    size = target.labelled or 0
+    aim = f"{_name(target, curve[0])} with {size:,} labels"
+    low = f"fewer than {smallest:,}" if found.low == 0 else f"{found.low:,.0f}"
+    high = f"more than {largest:,}" if math.isinf(found.high) else f"{found.high:,.0f}"
+    few = fewest_seeds([*curve, target])
+    remark = "" if few is None or few >= FEWEST_SEEDS else "; too few seeds to claim it"
+    if math.isinf(found.low):
+        return f"{aim} is better than {row} with up to {largest:,}{remark}."
+    if found.high == 0:
+        return f"{aim} is worse than {row} with {smallest:,} or more{remark}."
+    if math.isinf(found.labels):
+        there = f"{row} with {largest:,} labels is not yet as good as {aim}"
+        return f"{there} (interval {low} to {high}){remark}."
+    if found.labels == 0:
+        there = f"{row} with {smallest:,} labels is already as good as {aim}"
+        return f"{there} (interval {low} to {high}){remark}."
+    times = ""
+    if size:
+        times = f", {_times(found.labels / size)} times as many"
+        if found.low and math.isfinite(found.high):
+            times += f" [{_times(found.low / size)}, {_times(found.high / size)}]"
+    return (
+        f"{aim} matches {row} with {found.labels:,.0f} (interval {low} to {high}){times}{remark}."
+    )
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 9.95 else f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2f}"
+
+
+def _name(cell: Cell, other: Cell) -> str:
+    """Title, with tokenizer and direction where the other's differ."""
+    parts = [
+        str(cell.entry[key])
+        for key in ("tokenizer", "direction")
+        if "-" not in (cell.entry[key], other.entry[key]) and cell.entry[key] != other.entry[key]
+    ]
+    return f"{cell.entry['title']} ({', '.join(parts)})" if parts else str(cell.entry["title"])
