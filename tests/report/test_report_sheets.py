@@ -77,10 +77,11 @@ def test_published_errors_are_printed_as_in_the_paper_and_say_of_which_documents
     name = next(row["cell"] for row in first.rows if row["published"])
     cells = {**first.cells, name: {**first.cells[name], "published": "8.2"}}
     (shown,) = (
-        line.cells[-1].text
+        cell.text
         for group in experiment_sheet(replace(first, cells=cells)).groups
         for line in group
-        if line.cells[-1].text == "8.2"
+        for cell in line.cells
+        if cell.text == "8.2"
     )
     assert shown == "8.2"
     notes = " ".join(experiment_sheet(first).notes)
@@ -88,6 +89,32 @@ def test_published_errors_are_printed_as_in_the_paper_and_say_of_which_documents
     notes = " ".join(experiment_sheet(replace(first, fold="test")).notes)
     assert "error of the paper on the test set" in notes
     assert "its own division" not in notes
+
+
+def test_published_errors_stand_beside_their_interval_and_whether_ours_may_be_the_same(
+    study: Study,
+) -> None:
+    sheet = experiment_sheet(study.experiments[0])
+    head = [column.heading for column in sheet.columns]
+    lines = [line for group in sheet.groups for line in group]
+    place = head.index("Published %")
+    assert head[place + 1 :] == ["Published interval", "Reproduced"]
+    shown = {line.cells[head.index("Variant")].text: line.cells[place:] for line in lines}
+    # 5 % of 2,500 documents; the invented errors are several times as many.
+    assert [cell.text for cell in shown["ULMFiT"]] == ["5.00", "[4.2,\N{NO-BREAK SPACE}5.9]", "no"]
+    assert [cell.text for cell in shown["No pretraining"]] == ["", "", ""]
+
+
+def test_where_no_number_of_documents_would_do_the_seeds_are_asked_for(study: Study) -> None:
+    first = study.experiments[0]
+    rows = tuple(
+        {**row, "n_needed": "", "seeds_needed": "8"} if row["difference"] else row
+        for row in first.rows
+    )
+    sheet = experiment_sheet(replace(first, rows=rows))
+    place = [column.heading for column in sheet.columns].index("n needed")
+    shown = [line.cells[place].text for group in sheet.groups for line in group]
+    assert shown == ["8 seeds" if row["difference"] else "" for row in rows]
 
 
 def test_errors_that_the_paper_quotes_stand_in_a_note(study: Study) -> None:

@@ -47,7 +47,7 @@ def experiment_sheet(experiment: Experiment) -> Sheet:
                 Column("Published %", True),
                 lambda row: Cell(experiment.published(row), row["published"]),
             ),
-            (Column("95 % interval", True), _interval("published", places)),
+            (Column("Published interval", True), _interval("published", places)),
             (Column("Reproduced"), plain("reproduced")),
         ]
     return Sheet(
