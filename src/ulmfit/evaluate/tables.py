@@ -16,6 +16,7 @@ from ulmfit.evaluate.experiments import (
     cell_rows,
     confusion_rows,
 )
+from ulmfit.evaluate.hardest import HARDEST_COLUMNS, PAIR_COLUMNS, hardest_rows, pair_rows
 from ulmfit.evaluate.leakage import LEAKAGE_COLUMNS, leakage_rows
 from ulmfit.store.files import read_json, sha256, write_text
 
@@ -43,8 +44,8 @@ SHOWN_MISSING = 10
 def make_tables(manifest: Path, results: Path, output: Path) -> None:
     """Write the CSV tables of a study into the folder ``output``.
 
-    ``runs.csv``, ``language_models.csv``, ``epochs.csv``, ``confusion.csv``, ``leakage.csv`` and
-    one table for each experiment. ``results`` is the folder that the manifest's paths start from.
+    ``runs.csv``, ``language_models.csv``, ``epochs.csv``, ``confusion.csv``, ``leakage.csv``,
+    ``hardest.csv``, ``pairs.csv`` and one table for each experiment. ``results`` is the folder that the manifest's paths start from.
     Raises UserError listing the files that runs have not written yet.
     """
     study = Study(manifest, results)
@@ -54,6 +55,8 @@ def make_tables(manifest: Path, results: Path, output: Path) -> None:
         "language_models": (LANGUAGE_MODEL_COLUMNS, _language_model_rows(study)),
         "epochs": (EPOCH_COLUMNS, _epoch_rows(study)),
         "leakage": (LEAKAGE_COLUMNS, _leakage_rows(study)),
+        "hardest": (HARDEST_COLUMNS, hardest_rows(study)),
+        "pairs": (PAIR_COLUMNS, pair_rows(study)),
     }
     confusion: list[Row] = []
     for experiment in study.manifest["experiments"]:
