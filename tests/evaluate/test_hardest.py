@@ -51,7 +51,9 @@ def test_the_documents_are_those_with_the_least_probable_labels(
 
 
 def test_every_run_behind_a_row_is_there(synthetic_results: SyntheticResults) -> None:
-    runs = Counter((row["experiment"], row["cell"]) for row in rows_of(synthetic_results, "hardest"))
+    runs = Counter(
+        (row["experiment"], row["cell"]) for row in rows_of(synthetic_results, "hardest")
+    )
     for name in ("main", "ensembles", "low-shot", "sealed"):
         for row in rows_of(synthetic_results, name):
             assert runs[name, row["cell"]] == DOCUMENTS * int(row["seeds"])

@@ -1,7 +1,9 @@
 """The report: one HTML file that needs nothing but itself, set like a paper.
 
-It shows what the tables, figures, cards and ``provenance.json`` of a study say. Everything in them
-is escaped; a content policy allows no script but the page's own and no request at all.
+It shows what the tables, figures, cards, logs and ``provenance.json`` of a study say, and documents
+that were hard. Everything in them is escaped; a content policy allows no script but the page's own
+and no request at all. The script sorts tables and opens what a link leads to; all can be read
+without it.
 """
 
 from __future__ import annotations
@@ -10,12 +12,14 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ulmfit.errors import UserError
 from ulmfit.report import wording
 from ulmfit.report.background import environment, headline, texts
+from ulmfit.report.dossiers import behind, dossiers, line_anchor
 from ulmfit.report.fact_sheets import (
     confusion_sheets,
     cost_sheet,
@@ -24,10 +28,12 @@ from ulmfit.report.fact_sheets import (
     run_sheet,
 )
 from ulmfit.report.findings import findings
+from ulmfit.report.foreign import visible
 from ulmfit.report.leakage import leakage_sheet, leakage_statements
 from ulmfit.report.limits import limits, sealed_fold_statement
 from ulmfit.report.recipes import departures, used_recipes
-from ulmfit.report.results import Study, read_study
+from ulmfit.report.layout import Sheet
+from ulmfit.report.results import Experiment, Study, read_study
 from ulmfit.report.sheets import experiment_sheet
 from ulmfit.report.svg import inline_svg
 from ulmfit.store.files import read_json, write_text
@@ -67,7 +73,8 @@ def _context(
         "experiments": [
             {
                 "experiment": experiment,
-                "sheet": experiment_sheet(experiment),
+                "sheet": _linked(experiment_sheet(experiment), experiment),
+                "behind": behind(study, experiment),
                 "figures": [item for item in figures if item["experiment"] == experiment.name],
                 "confusion": confusion_sheets(study, experiment),
             }
@@ -88,17 +95,36 @@ def _context(
         "disk": disk_sheet(provenance["disk_bytes"]),
         "environment": environment(provenance),
         "runs": run_sheet(study),
+        "dossiers": dossiers(study, results),
         "limits": limits(study, provenance),
     }
 
 
+def _linked(sheet: Sheet, experiment: Experiment) -> Sheet:
+    """The table of an experiment with a link from each line to the runs behind it."""
+    return replace(
+        sheet,
+        groups=tuple(
+            tuple(
+                replace(line, link=line_anchor(experiment, row))
+                for line, row in zip(lines, rows, strict=True)
+            )
+            for lines, rows in zip(sheet.groups, experiment.groups(), strict=True)
+        ),
+    )
+
+
 def _render(context: Mapping[str, Any]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
 
     jinja = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: (
+            visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+        ),
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -119,6 +145,7 @@ def _render(context: Mapping[str, Any]) -> str:
         css=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
         verdict=lambda text: VERDICTS.get(text, "open"),
         count=wording.count,
+        plural=wording.plural,
     )
     return jinja.get_template("report.html").render(context)
 

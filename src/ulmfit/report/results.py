@@ -45,6 +45,11 @@ LEAKAGE_COLUMNS = (
     *("dataset", "corpus", "kind", "part", "other", "documents", "exact", "normalised"),
     "min_words",
 )
+HARDEST_COLUMNS = (
+    *("experiment", "cell", "run", "fold", "document", "label", "predicted", "probability"),
+    "loss",
+)
+PAIR_COLUMNS = ("run", "fold", "label", "predicted", "count", "rank")
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,8 @@ class Study:
     language_models: tuple[Row, ...]
     epochs: tuple[Row, ...]
     leakage: tuple[Row, ...]
+    hardest: tuple[Row, ...]
+    pairs: tuple[Row, ...]
 
     def variants(self) -> list[str]:
         """Names of all variants, then of language models, in the order of the manifest."""
@@ -190,6 +197,8 @@ def read_study(manifest: Path | str, tables: Path | str, *, partial: bool = Fals
         language_models=read("language_models", LANGUAGE_MODEL_COLUMNS),
         epochs=read("epochs", EPOCH_COLUMNS),
         leakage=read("leakage", LEAKAGE_COLUMNS),
+        hardest=read("hardest", HARDEST_COLUMNS),
+        pairs=read("pairs", PAIR_COLUMNS),
     )
 
 
