@@ -1,6 +1,7 @@
 # make study        set up, run the built-in study, print the path of its report; again: go on, whatever
 #                   stopped it
 # make study-full   the same with every experiment, about an hour and a half on two busy cores
+# make report-so-far  report what is finished of the study, gaps marked, also while it runs
 # make test         set up, check style and types, run the tests
 # make test-cluster run studies through a real SLURM on this machine; INSTALL=yes installs its Debian packages
 # PYTHON=python3.12 chooses an interpreter; PIP_ARGS="..." goes to pip (another torch build, a mirror).
@@ -19,13 +20,17 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: study study-full test test-cluster setup clean-weights schema
+.PHONY: study study-full report-so-far test test-cluster setup clean-weights schema
 
 study: $(VENV)/.base
 	@$(VENV)/bin/python workflow/scripts/study.py $(STUDY) --cores $(CORES) --resources gpu=$(GPUS) $(ARGS)
 
 study-full: STUDY := config/studies/docstrings-full.yaml
 study-full: study
+
+# Trains nothing; STUDY=config/studies/... chooses another study.
+report-so-far: $(VENV)/.base
+	@$(RUN) ulmfit so-far --configfile $(STUDY)
 
 test: $(VENV)/.test
 	$(RUN) ruff format --check src tests bench

@@ -227,6 +227,12 @@ def _report(options: argparse.Namespace) -> None:
     make_report(options.manifest, results, options.output)
 
 
+def _so_far(options: argparse.Namespace) -> None:
+    from ulmfit.unfinished import report_so_far
+
+    print(report_so_far(options.configfile, options.results))
+
+
 def _schema(options: argparse.Namespace) -> None:
     from ulmfit.config.documentation import write_documentation
 
@@ -359,6 +365,10 @@ def _parser() -> argparse.ArgumentParser:
 
     add = stage("report", _report, "Write the report of a study.")
     arguments.paths(add, "manifest", "provenance", "output")
+
+    add = stage("so-far", _so_far, "Report what is finished of a study; nothing is trained.")
+    add.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
+    arguments.optional_paths(add, "results", help="its folder; left out: results/<study>")
 
     add = stage("schema", _schema, "Write config/schema.json and config/README.md.")
     add.add_argument("--config", type=Path, default=Path("config"), help="folder to write to")

@@ -45,7 +45,8 @@ def make_tables(manifest: Path, results: Path, output: Path) -> None:
     """Write the CSV tables of a study into the folder ``output``.
 
     ``runs.csv``, ``language_models.csv``, ``epochs.csv``, ``confusion.csv``, ``leakage.csv``,
-    ``hardest.csv``, ``pairs.csv`` and one table for each experiment. ``results`` is the folder that the manifest's paths start from.
+    ``hardest.csv``, ``pairs.csv`` and one table for each experiment. ``results`` is the folder that
+    the manifest's paths start from.
     Raises UserError listing the files that runs have not written yet.
     """
     study = Study(manifest, results)

@@ -29,13 +29,14 @@ from ulmfit.report.fact_sheets import (
 )
 from ulmfit.report.findings import findings
 from ulmfit.report.foreign import visible
+from ulmfit.report.layout import Sheet
 from ulmfit.report.leakage import leakage_sheet, leakage_statements
 from ulmfit.report.limits import limits, sealed_fold_statement
 from ulmfit.report.recipes import departures, used_recipes
-from ulmfit.report.layout import Sheet
 from ulmfit.report.results import Experiment, Study, read_study
 from ulmfit.report.sheets import experiment_sheet
 from ulmfit.report.svg import inline_svg
+from ulmfit.report.unfinished import gap_statements, unfinished_sheet, unfinished_statement
 from ulmfit.store.files import read_json, write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -46,14 +47,15 @@ VERDICTS = {"better": "better", "worse": "worse", "reference": "reference"}
 def make_report(manifest: Path | str, results: Path | str, output: Path | str) -> Path:
     """Write the report of a study.
 
-    ``results`` is ``results/<study>`` with ``tables/``, ``figures/`` (see
-    :func:`ulmfit.report.figures.make_figures`) and ``provenance.json`` in it; ``output`` is the
-    HTML file. Raises UserError if one of them is missing or damaged.
+    ``manifest`` lies beside ``tables/``, ``figures/`` (see
+    :func:`ulmfit.report.figures.make_figures`) and ``provenance.json``; ``results`` is
+    ``results/<study>`` with the runs and ``output`` the HTML file. Raises UserError if one of them
+    is missing or damaged.
     """
-    results = Path(results)
-    study = read_study(manifest, results / "tables")
-    provenance = read_json(results / "provenance.json")
-    figures = _figures(results / "figures")
+    results, beside = Path(results), Path(manifest).parent
+    study = read_study(manifest, beside / "tables")
+    provenance = read_json(beside / "provenance.json")
+    figures = _figures(beside / "figures")
     write_text(output, _render(_context(study, results, provenance, figures)))
     return Path(output)
 
@@ -68,6 +70,8 @@ def _context(
     return {
         "manifest": study.manifest,
         "provenance": provenance,
+        "unfinished": unfinished_sheet(study),
+        "unfinished_statement": unfinished_statement(study),
         "facts_of_study": headline(study, provenance),
         "findings": findings(study.experiments),
         "experiments": [
@@ -75,6 +79,7 @@ def _context(
                 "experiment": experiment,
                 "sheet": _linked(experiment_sheet(experiment), experiment),
                 "behind": behind(study, experiment),
+                "gaps": gap_statements(study, experiment),
                 "figures": [item for item in figures if item["experiment"] == experiment.name],
                 "confusion": confusion_sheets(study, experiment),
             }

@@ -28,7 +28,7 @@ def experiment_sheet(experiment: Experiment) -> Sheet:
         *_setting_columns(rows),
         (Column("Variant"), lambda row: _variant(experiment, row)),
         *_reading_columns(rows),
-        (Column("Seeds", True), lambda row: Cell(_seeds(row), row["seeds"])),
+        (Column("Seeds", True), lambda row: Cell(_seeds(experiment, row), row["seeds"])),
         (Column("n", True), counted("n")),
         (Column("Error %", True), percent("error", places)),
         (Column("95 % interval", True), _interval("error", places)),
@@ -111,8 +111,10 @@ def _verdict(experiment: Experiment, row: Row) -> Cell:
     return Cell("reference" if experiment.is_reference(row) else row["verdict"], verdict=True)
 
 
-def _seeds(row: Row) -> str:
-    return wording.count(row["seeds"]) + (DAGGER if few_seeds(row) else "")
+def _seeds(experiment: Experiment, row: Row) -> str:
+    planned = len(experiment.paths(row))
+    of = f" of {planned}" if planned > (number(row, "seeds") or planned) else ""
+    return wording.count(row["seeds"]) + of + (DAGGER if few_seeds(row) else "")
 
 
 def fold_remark(experiment: Experiment) -> str:
