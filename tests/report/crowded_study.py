@@ -15,6 +15,7 @@ import numpy as np
 
 from synthetic_results import duplicates
 from ulmfit.evaluate.experiments import CELL_COLUMNS, CONFUSION_COLUMNS
+from ulmfit.evaluate.hardest import HARDEST_COLUMNS, PAIR_COLUMNS
 from ulmfit.evaluate.leakage import LEAKAGE_COLUMNS, leakage_rows
 from ulmfit.evaluate.tables import EPOCH_COLUMNS, LANGUAGE_MODEL_COLUMNS, RUN_COLUMNS
 from ulmfit.store.files import digest, write_json
@@ -110,6 +111,8 @@ class _Crowd:
             write_json(folder / "folds.json", {"folds": folds})
         tables = self.results / "tables"
         _write(tables / "confusion.csv", CONFUSION_COLUMNS, [])
+        _write(tables / "hardest.csv", HARDEST_COLUMNS, [])
+        _write(tables / "pairs.csv", PAIR_COLUMNS, [])
         _write(tables / "runs.csv", RUN_COLUMNS, self.rows["runs"])
         _write(tables / "epochs.csv", EPOCH_COLUMNS, self.rows["epochs"])
         _write(tables / "language_models.csv", LANGUAGE_MODEL_COLUMNS, self.rows["models"])
@@ -140,7 +143,7 @@ class _Crowd:
         level = 0.06 + 0.006 * place + 0.04 * (2 - SIZES.index(size)) + 0.1 * (name[:4] == "from")
         error = level + 0.004 * self.generator.normal()
         self.errors[(name, dataset, tokenizer, direction, size, seed)] = error
-        self.runs.append({**keys, "id": path})
+        self.runs.append({**keys, "id": path, "members": []})
         recipe = {"epochs": self.epochs, "optimizer": {"lr": 0.01, "layer_decay": 1 + 0.1 * place}}
         card = {
             "stage": "classify",
