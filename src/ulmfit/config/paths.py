@@ -46,6 +46,9 @@ BASELINE = "baselines/{dataset}/{baseline}/n{n_labelled}"
 LOG = "logs/{job}.log"
 """Log of a training, an ensemble or a baseline, by the folder of its results."""
 
+CAPTIONS = "report/captions"
+"""Captions of tables and figures for the report that Snakemake makes."""
+
 SO_FAR = "so-far"
 """A report of what is finished of a study, made beside its results."""
 

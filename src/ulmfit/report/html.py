@@ -19,6 +19,7 @@ from typing import Any
 from ulmfit.errors import UserError
 from ulmfit.report import wording
 from ulmfit.report.background import environment, headline, texts
+from ulmfit.report.captions import write_captions
 from ulmfit.report.dossiers import behind, dossiers, line_anchor
 from ulmfit.report.fact_sheets import (
     confusion_sheets,
@@ -50,12 +51,13 @@ def make_report(manifest: Path | str, results: Path | str, output: Path | str) -
     ``manifest`` lies beside ``tables/``, ``figures/`` (see
     :func:`ulmfit.report.figures.make_figures`) and ``provenance.json``; ``results`` is
     ``results/<study>`` with the runs and ``output`` the HTML file. Raises UserError if one of them
-    is missing or damaged.
+    is missing or damaged. Captions for the report of Snakemake go into ``captions`` beside it.
     """
     results, beside = Path(results), Path(manifest).parent
     study = read_study(manifest, beside / "tables")
     provenance = read_json(beside / "provenance.json")
     figures = _figures(beside / "figures")
+    write_captions(study, figures, Path(output).parent / "captions")
     write_text(output, _render(_context(study, results, provenance, figures)))
     return Path(output)
 
