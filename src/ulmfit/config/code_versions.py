@@ -21,5 +21,5 @@ CODE_VERSIONS = {
     "manifest": 3,
     "tables": 2,
     "figures": 2,
-    "report": 3,
+    "report": 4,
 }
