@@ -253,9 +253,14 @@ def test_a_ledger_without_the_test_fold_is_refused(make_case):
     assert not (case.folder / "evaluations.log").exists()
 
 
-def test_scoring_imports_no_slow_library():
+def test_scoring_imports_no_slow_library(make_case):
+    case = make_case()
+    probabilities, card = case.member(1)
+    line = ["score", "--probabilities", str(probabilities), "--cards", str(card)]
+    for name in ("documents.parquet", "predictions.parquet", "metrics.json"):
+        line += [f"--{name.split('.')[0]}", str(case.folder / name)]
     code = (
-        "import sys, ulmfit.evaluate.score, pyarrow.parquet;"
+        f"import sys; from ulmfit.cli import main; assert main({line}) == 0;"
         "print([name for name in ('pandas', 'scipy', 'sklearn', 'torch') if name in sys.modules])"
     )
     source = Path(ulmfit.__file__).parents[1]

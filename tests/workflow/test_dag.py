@@ -1,5 +1,6 @@
 """The job graph of each study: what is shared, what reruns."""
 
+import re
 import shutil
 from collections import Counter
 
@@ -322,6 +323,22 @@ def test_no_command_grows_with_the_number_of_runs(tmp_path):
     assert sum("ulmfit before-test" in command for command in commands) == 1
     # Linux takes 131,072 bytes in one argument, and each command is one.
     assert max(map(len, commands)) < 65_536
+
+
+def test_tokenization_asks_for_the_cores_that_its_text_is_worth(tmp_path):
+    for text, size in (("docstrings", 3_000_000), ("library-docs", 300_000_000)):
+        documents = tmp_path / f"results/docstrings/data/{text}/documents.parquet"
+        documents.parent.mkdir(parents=True)
+        with documents.open("wb") as file:
+            file.truncate(size)
+    options = ("--dry-run", "--printshellcmds", "--cores", "8", "--configfile", BUILT_IN)
+    done = snakemake(tmp_path, *options)
+    asked = {
+        re.search(r"data/([^/]+)/", line)[1]: re.search(r"--threads (\d+)", line)[1]
+        for line in done.stdout.splitlines()
+        if "-m ulmfit tokens " in line
+    }
+    assert asked == {"docstrings": "1", "library-docs": "4"}
 
 
 def test_lint_finds_nothing(tmp_path):

@@ -111,6 +111,20 @@ def growing_with_input(start, times):
     return amount
 
 
+def growing_with_text(most):
+    """Threads: one for 5 MB of documents, whose text is twice as long, which is what the stage
+    wants for a process; a job that asked for more would wait until all cores are free.
+    """
+
+    def amount(wildcards, input):
+        # Not input.size_mb, which is unknown while Snakemake makes its graph, as threads may not be.
+        documents = Path(input.documents)
+        size = documents.stat().st_size if documents.exists() else 0
+        return max(1, min(most, int(size / 5e6)))
+
+    return amount
+
+
 # Inputs
 
 

@@ -41,7 +41,7 @@ rule tokens:
     conda:
         "../../envs/data.yaml"
     # As many processes, where there is text for them; the bytes do not depend on it.
-    threads: 4
+    threads: growing_with_text(4)
     resources:
         mem_mb=growing_with_input(2000, 5),
         runtime=growing(240),

@@ -60,13 +60,25 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
     classes = np.array(predictions.classes, dtype=np.str_)
     columns: dict[str, Any] = {
-        "document": pa.array(predictions.document.tolist(), pa.string()),
-        "fold": pa.array(predictions.fold.tolist(), pa.string()),
-        "label": pa.array(classes[predictions.label].tolist(), pa.string()),
+        "document": _strings(predictions.document),
+        "fold": _strings(predictions.fold),
+        "label": _strings(classes[predictions.label]),
     }
     for index, name in enumerate(predictions.classes):
-        columns[f"p_{name}"] = pa.array(predictions.probability[:, index], pa.float32())
+        values = np.ascontiguousarray(predictions.probability[:, index], dtype=np.float32)
+        columns[f"p_{name}"] = pa.Array.from_buffers(
+            pa.float32(), len(values), [None, pa.py_buffer(values)]
+        )
     write_arrow(path, pa.table(columns))
+
+
+def _strings(values: NDArray[np.str_]) -> Any:
+    """As an Arrow array; ``pyarrow.array`` would import pandas to ask whether it was given some."""
+    from pyarrow import lib
+
+    builder = lib.StringBuilder()
+    builder.append_values(values.tolist())
+    return builder.finish()
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -106,10 +118,11 @@ def class_indices(
 def _read_columns(path: Path, names: list[str] | None) -> dict[str, Any]:
     """Columns of a parquet file as lists, or as arrays for numbers."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
+    from pyarrow import parquet
 
-    with damage_named(path):
-        table = pq.read_table(path, columns=names)
+    # parquet.read_table reads through pyarrow.dataset, which imports pandas.
+    with damage_named(path), parquet.ParquetFile(path) as file:
+        table = file.read(names)
     absent = [name for name in names or [] if name not in table.column_names]
     if absent:
         raise UserError(f"{path}: no column {', '.join(absent)}")
