@@ -43,6 +43,11 @@ class Clock:
     _wall_mark: float = 0.0
 
     @property
+    def stage(self) -> str:
+        """The stage that the training is in."""
+        return self._stage
+
+    @property
     def _counts(self) -> bool:
         return self.warm_up <= self._made < self.warm_up + self.steps
 

@@ -115,7 +115,8 @@ def _hook(clock: Clock) -> None:
         clock.add(tokens=int(lengths.sum()))
 
     def encode(model: torch.nn.Module, ids: torch.Tensor, *_rest: object) -> None:
-        if model.training:
+        # In the backward stage places are computed again, which is no waste of slots.
+        if model.training and clock.stage == "forward":
             clock.add(slots=ids.numel())
 
     _wrap(language_model.LanguageModel, "loss", begin_language_model)

@@ -134,6 +134,7 @@ class PoolingClassifier(nn.Module):
         sums = _Sums(len(sizes), self.encoder.architecture.embedding, self.encoder.embedding)
         spans = _spans(sizes, starts, recipe.bptt)
         gradients = torch.is_grad_enabled()
+        trained = any(parameter.requires_grad for parameter in self.encoder.parameters())
         room = INNER_VALUES * len(sizes)
         for span in spans:
             with torch.set_grad_enabled(gradients and span.kept):
@@ -144,7 +145,7 @@ class PoolingClassifier(nn.Module):
                     continue
                 room -= recipe.bptt * span.active
                 whole = (ids, span, state, masks, lengths, first)
-                if gradients and room < 0:
+                if gradients and trained and room < 0:
                     # Nothing is drawn in a chunk, whose masks are arguments.
                     chunk, state = checkpoint(
                         self._chunk, *whole, use_reentrant=False, preserve_rng_state=False
