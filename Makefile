@@ -4,6 +4,7 @@
 # make plan         say what the study will cost, before anything starts; GPU=... for one of the table
 # make archive      write the record of the finished study to results/archive/: no text, no weights, a few MB
 # make tables       make tables, figures and reports of all archives again, in build/archive/; trains nothing
+# make report-so-far  report what is finished of the study, gaps marked, also while it runs
 # make test         set up, check style and types, run the tests
 # make test-cluster run studies through a real SLURM on this machine; INSTALL=yes installs its Debian packages
 # PYTHON=python3.12 chooses an interpreter; PIP_ARGS="..." goes to pip (another torch build, a mirror).
@@ -23,7 +24,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: study study-full plan test test-cluster setup clean-weights schema archive tables
+.PHONY: study study-full plan report-so-far test test-cluster setup clean-weights schema archive tables
 
 study: $(VENV)/.base
 	@$(VENV)/bin/python workflow/scripts/study.py $(STUDY) --cores $(CORES) --resources gpu=$(GPUS) $(ARGS)
@@ -33,6 +34,10 @@ study-full: study
 
 plan: $(VENV)/.base
 	@$(RUN) ulmfit plan --configfile $(STUDY) --cores $(CORES) --gpu $(GPU) $(ARGS)
+
+# Trains nothing; STUDY=config/studies/... chooses another study.
+report-so-far: $(VENV)/.base
+	@$(RUN) ulmfit so-far --configfile $(STUDY)
 
 test: $(VENV)/.test
 	$(RUN) ruff format --check src tests bench

@@ -9,16 +9,15 @@ number that the signal stopped a training.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ulmfit import __version__, arguments, finished
+from ulmfit import __version__, arguments, whole_study
 from ulmfit.errors import UserError, explained
+from ulmfit.importing import importing_torch
 
 
 def main(line: Sequence[str] | None = None) -> int:
@@ -43,23 +42,6 @@ def main(line: Sequence[str] | None = None) -> int:
         print(f"ulmfit {options.stage}: {line_of_it}", file=sys.stderr)
         return 1
     return 0
-
-
-@contextmanager
-def _importing_torch() -> Iterator[None]:
-    """Look for no cycles of garbage in what is imported: all of it stays until the process ends.
-
-    The search, at the end of the process too, takes 0.5 of the 1.4 CPU-seconds of torch.
-    """
-    if "torch" in sys.modules or not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _fetch(options: argparse.Namespace) -> None:
@@ -131,7 +113,7 @@ def _show(options: argparse.Namespace) -> None:
 
 
 def _language_model(options: argparse.Namespace) -> None:
-    with _importing_torch():
+    with importing_torch():
         from ulmfit.train.language_model import train_language_model
 
     train_language_model(
@@ -150,7 +132,7 @@ def _language_model(options: argparse.Namespace) -> None:
 
 
 def _classify(options: argparse.Namespace) -> None:
-    with _importing_torch():
+    with importing_torch():
         from ulmfit.train.classifier import train_classifier
 
     train_classifier(
@@ -169,7 +151,7 @@ def _classify(options: argparse.Namespace) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    with _importing_torch():
+    with importing_torch():
         from ulmfit.train.predict import predict
 
     predict(options.weights, options.tokens.parent, options.fold, options.output, options.device)
@@ -253,12 +235,6 @@ def _report(options: argparse.Namespace) -> None:
     make_markdown(options.manifest, results / "tables")
     make_provenance(options.manifest, results, options.provenance)
     make_report(options.manifest, results, options.output)
-
-
-def _plan(options: argparse.Namespace) -> None:
-    from ulmfit.planning import planned
-
-    print(*planned(options), sep="\n")
 
 
 def _paper(options: argparse.Namespace) -> None:
@@ -402,12 +378,10 @@ def _parser() -> argparse.ArgumentParser:
     add = stage("report", _report, "Write the report of a study.")
     arguments.paths(add, "manifest", "provenance", "output")
 
-    add = stage("plan", _plan, "Say what a study costs, before anything starts.")
-    arguments.forecast(add)
-    finished.add_commands(stage)
-
     add = stage("paper", _paper, "Write the paper of a study as PDF, and its tables as LaTeX.")
     arguments.paths(add, "manifest", "output")
+
+    whole_study.add_commands(stage)
 
     add = stage("schema", _schema, "Write config/schema.json and config/README.md.")
     add.add_argument("--config", type=Path, default=Path("config"), help="folder to write to")

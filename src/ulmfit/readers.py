@@ -39,5 +39,13 @@ def _report(results: Path) -> None:
     make_report(results / "manifest.json", results, results / "report" / "report.html")
 
 
-READERS: tuple[Callable[[Path], None], ...] = (_tables, _figures, _markdown, _report)
+def _paper(results: Path) -> None:
+    from ulmfit.report.paper import make_paper
+    from ulmfit.report.tex import make_tex
+
+    make_tex(results / "manifest.json", results / "tables")
+    make_paper(results / "manifest.json", results, results / "report" / "paper.pdf")
+
+
+READERS: tuple[Callable[[Path], None], ...] = (_tables, _figures, _markdown, _report, _paper)
 """In the order in which they need one another."""

@@ -17,6 +17,7 @@ from synthetic_results import duplicates
 from ulmfit.evaluate.costs import COST_COLUMNS
 from ulmfit.evaluate.crossings import CROSSING_COLUMNS
 from ulmfit.evaluate.experiments import CALIBRATION_COLUMNS, CELL_COLUMNS, CONFUSION_COLUMNS
+from ulmfit.evaluate.hardest import HARDEST_COLUMNS, PAIR_COLUMNS
 from ulmfit.evaluate.leakage import LEAKAGE_COLUMNS, leakage_rows
 from ulmfit.evaluate.tables import EPOCH_COLUMNS, LANGUAGE_MODEL_COLUMNS, RUN_COLUMNS
 from ulmfit.store.files import digest, write_json
@@ -116,6 +117,8 @@ class _Crowd:
         _write(tables / "crossings.csv", CROSSING_COLUMNS, self._crossings(experiments))
         _write(tables / "calibration.csv", CALIBRATION_COLUMNS, self.rows["calibration"])
         _write(tables / "costs.csv", COST_COLUMNS, self.rows["costs"])
+        _write(tables / "hardest.csv", HARDEST_COLUMNS, [])
+        _write(tables / "pairs.csv", PAIR_COLUMNS, [])
         _write(tables / "runs.csv", RUN_COLUMNS, self.rows["runs"])
         _write(tables / "epochs.csv", EPOCH_COLUMNS, self.rows["epochs"])
         _write(tables / "language_models.csv", LANGUAGE_MODEL_COLUMNS, self.rows["models"])
@@ -146,7 +149,7 @@ class _Crowd:
         level = 0.06 + 0.006 * place + 0.04 * (2 - SIZES.index(size)) + 0.1 * (name[:4] == "from")
         error = level + 0.004 * self.generator.normal()
         self.errors[(name, dataset, tokenizer, direction, size, seed)] = error
-        self.runs.append({**keys, "id": path})
+        self.runs.append({**keys, "id": path, "members": []})
         recipe = {"epochs": self.epochs, "optimizer": {"lr": 0.01, "layer_decay": 1 + 0.1 * place}}
         card = {
             "stage": "classify",

@@ -12,7 +12,10 @@ from ulmfit.report.limits import limits, sealed_fold_statement
 from ulmfit.report.results import Study, read_study
 from ulmfit.report.sheets import experiment_sheet, fold_remark
 
-PROVENANCE = {"test_evaluations": {"total": 0, "runs": {}}, "devices": [], "commits": []}
+PROVENANCE = {
+    "test_evaluations": {"total": 0, "runs": {}},
+    **{"devices": [], "commits": [], "versions": [], "code": {"commit": None, "dirty": None}},
+}
 
 
 @pytest.fixture
@@ -127,3 +130,14 @@ def test_errors_that_the_paper_quotes_stand_in_a_note(study: Study) -> None:
         "The paper quotes, on imdb: CoVe (McCann et al. 2017) 8.2 %; "
         "on trec6: TBCNN (Mou et al. 2015) 4.0 %."
     ) in notes
+
+
+def test_mixed_versions_and_changed_code_are_said(study: Study) -> None:
+    versions = [{"versions": {"torch": "2"}, "jobs": 1}, {"versions": {"torch": "2"}, "jobs": 3}]
+    clean = limits(study, {**PROVENANCE, "versions": versions})
+    assert not any("version" in text or "differs from its commit" in text for text in clean)
+    versions[1] = {"versions": {"torch": "3", "scikit-learn": "1"}, "jobs": 3}
+    changed = {"commit": "a" * 40, "dirty": True}
+    told = limits(study, {**PROVENANCE, "versions": versions, "code": changed})
+    assert any("more than one version of torch;" in text for text in told)
+    assert any("differs from its commit" in text for text in told)

@@ -4,7 +4,11 @@ import copy
 import csv
 import hashlib
 import json
+import shutil
+import subprocess
+import sys
 import zipfile
+from html import escape
 
 import pytest
 import yaml
@@ -187,6 +191,33 @@ def test_the_report_is_one_file_with_every_experiment(finished, study):
     for experiment in study["experiments"].values():
         assert experiment["title"] in html
     assert 'src="http' not in html
+
+
+def test_each_run_is_told_with_its_log_and_its_hard_documents(finished):
+    results = finished / "results/smoke"
+    html = (results / "report/report.html").read_text()
+    with open(results / "tables/hardest.csv", newline="") as file:
+        assert all(escape(row["document"]) in html for row in csv.DictReader(file))
+    assert html.count("<blockquote") > 100
+    assert "classify fwd: epoch 1" in html
+
+
+def test_what_is_finished_of_an_unfinished_study_can_be_seen(finished, tmp_path):
+    results = tmp_path / "smoke"
+    left_out = shutil.ignore_patterns("*.safetensors", "tables", "figures", "report")
+    shutil.copytree(finished / "results/smoke", results, ignore=left_out)
+    (results / "lm/library-docs-small/word/fwd/ulmfit/s0/card.json").unlink()
+    before = {path for path in results.rglob("*") if path.is_file()}
+    command = ("so-far", "--configfile", SMOKE, "--results", results)
+    done = subprocess.run(
+        [sys.executable, "-m", "ulmfit", *map(str, command)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    html = (results / "so-far/report/report.html").read_text()
+    assert "pretraining (lm/library-docs-small/word/fwd/ulmfit/s0), not begun" in html
+    assert "the test fold opens when every run is finished" in html
+    made = {path for path in results.rglob("*") if path.is_file()} - before
+    assert all(path.is_relative_to(results / "so-far") for path in made)
 
 
 def test_the_report_of_snakemake_has_categories_and_captions(finished):

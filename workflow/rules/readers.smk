@@ -49,6 +49,23 @@ def table_files(plan=PLAN):
     ]
 
 
+def dossier_files():
+    """What the report tells of single runs, beside the tables."""
+    return [
+        *run_files("metrics.json"),
+        *language_model_files("card.json"),
+        *(
+            f"<results>/{run.path}/card.json"
+            for run in PLAN.runs()
+            if run.kind == "model"
+        ),
+        *(
+            f"<results>/{paths.DOCUMENTS.format(text=name)}"
+            for name in PLAN.study.datasets
+        ),
+    ]
+
+
 @cache
 def part(experiment):
     """The plan of one experiment alone."""
@@ -82,6 +99,24 @@ def text_files(file):
 in_report = report
 
 
+def caption(name):
+    """Where the stage `report` writes the caption of a table or figure, with seeds and n."""
+    folder = Path("results", PLAN.study.study, paths.CAPTIONS)
+    return str((folder / f"{name}.rst").absolute())
+
+
+def seeds_label():
+    """How many seeds each line of the study has."""
+    return {"seeds": str(len(PLAN.study.seeds.runs))}
+
+
+def labelled(experiment):
+    """The numbers of labelled documents of an experiment."""
+    names = experiment.datasets or PLAN.study.datasets
+    sizes = (str(n) for name in names for n in experiment.sizes(name))
+    return ", ".join(dict.fromkeys(sizes))
+
+
 def table_outputs():
     """CSV tables beside that of the runs, experiments marked for the report of Snakemake."""
     facts = (name for name in paths.FACT_TABLES if name != "runs")
@@ -90,9 +125,14 @@ def table_outputs():
         *(
             in_report(
                 f"<results>/tables/{name}.csv",
-                caption="../report/table.rst",
+                caption=caption(name),
                 category="Tables",
-                labels={"experiment": experiment.title, "fold": experiment.fold},
+                labels={
+                    "experiment": experiment.title,
+                    "fold": experiment.fold,
+                    "labels": labelled(experiment),
+                    **seeds_label(),
+                },
             )
             for name, experiment in PLAN.study.experiments.items()
         ),
@@ -120,9 +160,9 @@ def figure_outputs():
     return [
         in_report(
             f"<results>/figures/{name}.svg",
-            caption="../report/figure.rst",
+            caption=caption(name),
             category="Figures",
-            labels={"figure": title},
+            labels={"figure": title, **seeds_label()},
         )
         for name, title in titles.items()
     ]

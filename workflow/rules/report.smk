@@ -109,6 +109,9 @@ rule report:
     input:
         text_files(paths.SOURCE),
         text_files(paths.FOLD_COUNTS),
+        # The report opens every run: its card and recipe, and the text of documents that were hard.
+        # Logs are no output that a rule could wait for; a log changes with the card beside it.
+        dossier_files(),
         tables=rules.tables.output,
         figures=rules.figures.output,
         manifest="<results>/manifest.json",
@@ -121,6 +124,7 @@ rule report:
             labels={"document": "Report of the study"},
         ),
         provenance="<results>/provenance.json",
+        captions=directory(f"<results>/{paths.CAPTIONS}"),
     log:
         "<logs>/report.log",
     benchmark:

@@ -46,12 +46,19 @@ BASELINE = "baselines/{dataset}/{baseline}/n{n_labelled}"
 LOG = "logs/{job}.log"
 """Log of a training, an ensemble or a baseline, by the folder of its results."""
 
+CAPTIONS = "report/captions"
+"""Captions of tables and figures for the report that Snakemake makes."""
+
+SO_FAR = "so-far"
+"""A report of what is finished of a study, made beside its results."""
+
 PART = "experiments/{experiment}"
 """What belongs to the target of one experiment: a manifest of it alone, its table and figures."""
 
 FACT_TABLES = (
     *("runs", "language_models", "epochs", "confusion", "leakage"),
     *("crossings", "calibration", "costs"),
+    *("hardest", "pairs"),
 )
 """Tables that every study has, beside one for each experiment."""
 

@@ -32,8 +32,7 @@ def compute_metrics(label: NDArray[np.integer[Any]], probability: NDArray[Any]) 
     """Metrics of class indices ``label`` (n,) under ``probability`` (n, classes).
 
     The predicted class is the most probable one, the first of equals. Macro-F1 is the mean over
-    the classes that occur as label or prediction; the log loss bounds probabilities away from 0
-    and 1 by the resolution of float32 (both as in scikit-learn). Raises ValueError without
+    the classes that occur as label or prediction (as in scikit-learn). Raises ValueError without
     documents.
     """
     n, classes = probability.shape
@@ -45,16 +44,24 @@ def compute_metrics(label: NDArray[np.integer[Any]], probability: NDArray[Any]) 
     errors = int(n - right.sum())
     support = confusion.sum(axis=0) + confusion.sum(axis=1)
     f1 = 2 * right[support > 0] / support[support > 0]
-    bound = float(np.finfo(np.float32).eps)
-    of_label = probability[np.arange(n), label].astype(np.float64)
     return Metrics(
         n=n,
         errors=errors,
         error=errors / n,
         accuracy=(n - errors) / n,
         macro_f1=float(f1.mean()),
-        loss=float(-np.log(np.clip(of_label, bound, 1 - bound)).mean()),
+        loss=float(losses(label, probability).mean()),
     )
+
+
+def losses(label: NDArray[np.integer[Any]], probability: NDArray[Any]) -> NDArray[np.float64]:
+    """Log loss of each document, (n,) in nats.
+
+    Probabilities are bounded away from 0 and 1 by the resolution of float32, as in scikit-learn.
+    """
+    bound = float(np.finfo(np.float32).eps)
+    of_label = probability[np.arange(len(label)), label].astype(np.float64)
+    return np.asarray(-np.log(np.clip(of_label, bound, 1 - bound)))
 
 
 def confusion_matrix(

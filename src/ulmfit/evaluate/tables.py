@@ -20,6 +20,7 @@ from ulmfit.evaluate.experiments import (
     cell_rows,
     confusion_rows,
 )
+from ulmfit.evaluate.hardest import HARDEST_COLUMNS, PAIR_COLUMNS, hardest_rows, pair_rows
 from ulmfit.evaluate.leakage import LEAKAGE_COLUMNS, leakage_rows
 from ulmfit.store.files import read_json, sha256, write_text
 
@@ -48,9 +49,9 @@ def make_tables(manifest: Path, results: Path, output: Path) -> None:
     """Write the CSV tables of a study into the folder ``output``.
 
     ``runs.csv``, ``language_models.csv``, ``epochs.csv``, ``confusion.csv``, ``leakage.csv``,
-    ``crossings.csv``, ``calibration.csv``, ``costs.csv`` and one table for each experiment.
-    ``results`` is the folder that the manifest's paths start from. Raises UserError listing the
-    files that runs have not written yet.
+    ``crossings.csv``, ``calibration.csv``, ``costs.csv``, ``hardest.csv``, ``pairs.csv`` and one
+    table for each experiment. ``results`` is the folder that the manifest's paths start from.
+    Raises UserError listing the files that runs have not written yet.
     """
     study = Study(manifest, results)
     _require(_needed(study))
@@ -59,6 +60,8 @@ def make_tables(manifest: Path, results: Path, output: Path) -> None:
         "language_models": (LANGUAGE_MODEL_COLUMNS, _language_model_rows(study)),
         "epochs": (EPOCH_COLUMNS, _epoch_rows(study)),
         "leakage": (LEAKAGE_COLUMNS, _leakage_rows(study)),
+        "hardest": (HARDEST_COLUMNS, hardest_rows(study)),
+        "pairs": (PAIR_COLUMNS, pair_rows(study)),
     }
     confusion: list[Row] = []
     crossings: list[Row] = []

@@ -68,26 +68,35 @@ def confusion_sheets(study: Study, experiment: Experiment) -> list[Sheet]:
     """Documents by label and predicted class, for each line that others are compared with."""
     sheets = []
     for line in filter(experiment.is_reference, experiment.rows):
-        counts = {
-            (row["label"], row["predicted"]): row
-            for row in study.confusion
-            if (row["experiment"], row["cell"]) == (experiment.name, line["cell"])
-        }
-        classes = list(dict.fromkeys(label for label, _ in counts))
-        if not classes:
-            continue
         where = f"{line['title']}, {line['dataset']}, {wording.labels(line['n_labelled'])}"
-        sheets.append(
-            Sheet(
-                name="",
-                title=f"Confusion of classes: {where}",
-                caption=f"Documents of the {experiment.fold} fold by label (lines) and predicted "
-                f"class (columns), added up over {_seeds_of(line)}: {where}.",
-                columns=(Column("Label"), *(Column(name, True) for name in classes)),
-                groups=(tuple(_confusion_line(counts, label, classes) for label in classes),),
-            )
+        sheet = confusion_sheet(
+            [
+                row
+                for row in study.confusion
+                if (row["experiment"], row["cell"]) == (experiment.name, line["cell"])
+            ],
+            f"Confusion of classes: {where}",
+            f"Documents of the {experiment.fold} fold by label (lines) and predicted class "
+            f"(columns), added up over {_seeds_of(line)}: {where}.",
         )
+        sheets += [sheet] if sheet else []
     return sheets
+
+
+def confusion_sheet(rows: Sequence[Row], title: str, caption: str) -> Sheet | None:
+    """Documents by label (lines) and predicted class (columns); None without rows."""
+    counts = {(row["label"], row["predicted"]): row for row in rows}
+    # A class that no document has may be predicted all the same.
+    classes = list(dict.fromkeys([*(label for label, _ in counts), *(name for _, name in counts)]))
+    if not classes:
+        return None
+    return Sheet(
+        name="",
+        title=title,
+        caption=caption,
+        columns=(Column("Label"), *(Column(name, True) for name in classes)),
+        groups=(tuple(_confusion_line(counts, label, classes) for label in classes),),
+    )
 
 
 def _confusion_line(

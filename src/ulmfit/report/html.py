@@ -1,7 +1,9 @@
 """The report: one HTML file that needs nothing but itself, set like a paper.
 
-It shows what the tables, figures, cards and ``provenance.json`` of a study say. Everything in them
-is escaped; a content policy allows no script but the page's own and no request at all.
+It shows what the tables, figures, cards, logs and ``provenance.json`` of a study say, and documents
+that were hard. Everything in them is escaped; a content policy allows no script but the page's own
+and no request at all. The script sorts tables and opens what a link leads to; all can be read
+without it.
 """
 
 from __future__ import annotations
@@ -10,12 +12,15 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ulmfit.errors import UserError
 from ulmfit.report import wording
 from ulmfit.report.background import environment, headline, texts
+from ulmfit.report.captions import write_captions
+from ulmfit.report.dossiers import behind, dossiers, line_anchor
 from ulmfit.report.fact_sheets import (
     confusion_sheets,
     cost_sheet,
@@ -24,12 +29,15 @@ from ulmfit.report.fact_sheets import (
     run_sheet,
 )
 from ulmfit.report.findings import findings
+from ulmfit.report.foreign import visible
+from ulmfit.report.layout import Sheet
 from ulmfit.report.leakage import leakage_sheet, leakage_statements
 from ulmfit.report.limits import limits, sealed_fold_statement
 from ulmfit.report.recipes import departures, used_recipes
-from ulmfit.report.results import Study, read_study
+from ulmfit.report.results import Experiment, Study, read_study
 from ulmfit.report.sheets import experiment_sheet
 from ulmfit.report.svg import inline_svg
+from ulmfit.report.unfinished import gap_statements, unfinished_sheet, unfinished_statement
 from ulmfit.store.files import read_json, write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -40,14 +48,16 @@ VERDICTS = {"better": "better", "worse": "worse", "reference": "reference"}
 def make_report(manifest: Path | str, results: Path | str, output: Path | str) -> Path:
     """Write the report of a study.
 
-    ``results`` is ``results/<study>`` with ``tables/``, ``figures/`` (see
-    :func:`ulmfit.report.figures.make_figures`) and ``provenance.json`` in it; ``output`` is the
-    HTML file. Raises UserError if one of them is missing or damaged.
+    ``manifest`` lies beside ``tables/``, ``figures/`` (see
+    :func:`ulmfit.report.figures.make_figures`) and ``provenance.json``; ``results`` is
+    ``results/<study>`` with the runs and ``output`` the HTML file. Raises UserError if one of them
+    is missing or damaged. Captions for the report of Snakemake go into ``captions`` beside it.
     """
-    results = Path(results)
-    study = read_study(manifest, results / "tables")
-    provenance = read_json(results / "provenance.json")
-    figures = _figures(results / "figures")
+    results, beside = Path(results), Path(manifest).parent
+    study = read_study(manifest, beside / "tables")
+    provenance = read_json(beside / "provenance.json")
+    figures = _figures(beside / "figures")
+    write_captions(study, figures, Path(output).parent / "captions")
     write_text(output, _render(_context(study, results, provenance, figures)))
     return Path(output)
 
@@ -62,12 +72,16 @@ def _context(
     return {
         "manifest": study.manifest,
         "provenance": provenance,
+        "unfinished": unfinished_sheet(study),
+        "unfinished_statement": unfinished_statement(study),
         "facts_of_study": headline(study, provenance),
         "findings": findings(study.experiments),
         "experiments": [
             {
                 "experiment": experiment,
-                "sheet": experiment_sheet(experiment),
+                "sheet": _linked(experiment_sheet(experiment), experiment),
+                "behind": behind(study, experiment),
+                "gaps": gap_statements(study, experiment),
                 "figures": [item for item in figures if item["experiment"] == experiment.name],
                 "confusion": confusion_sheets(study, experiment),
             }
@@ -88,17 +102,36 @@ def _context(
         "disk": disk_sheet(provenance["disk_bytes"]),
         "environment": environment(provenance),
         "runs": run_sheet(study),
+        "dossiers": dossiers(study, results),
         "limits": limits(study, provenance),
     }
 
 
+def _linked(sheet: Sheet, experiment: Experiment) -> Sheet:
+    """The table of an experiment with a link from each line to the runs behind it."""
+    return replace(
+        sheet,
+        groups=tuple(
+            tuple(
+                replace(line, link=line_anchor(experiment, row))
+                for line, row in zip(lines, rows, strict=True)
+            )
+            for lines, rows in zip(sheet.groups, experiment.groups(), strict=True)
+        ),
+    )
+
+
 def _render(context: Mapping[str, Any]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
 
     jinja = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: (
+            visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+        ),
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -119,6 +152,7 @@ def _render(context: Mapping[str, Any]) -> str:
         css=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
         verdict=lambda text: VERDICTS.get(text, "open"),
         count=wording.count,
+        plural=wording.plural,
     )
     return jinja.get_template("report.html").render(context)
 

@@ -32,10 +32,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Line:
-    """The cells of one line; a strong line is what the others are compared with."""
+    """The cells of one line; a strong line is what the others are compared with.
+
+    ``link`` is the id of the place on the page that tells more of it.
+    """
 
     cells: tuple[Cell, ...]
     strong: bool = False
+    link: str = ""
 
 
 @dataclass(frozen=True)

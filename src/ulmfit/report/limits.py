@@ -100,7 +100,23 @@ def limits(study: Study, provenance: Mapping[str, Any]) -> list[str]:
         text.append(
             "Not all trainings ran from one unchanged commit; the section on provenance lists them."
         )
+    if provenance["code"]["dirty"]:
+        text.append("This report was made by code that differs from its commit.")
+    if mixed := _mixed_versions(provenance):
+        text.append(
+            f"Trainings used more than one version of {wording.listing(mixed)}; the section on "
+            "provenance lists them."
+        )
     return text
+
+
+def _mixed_versions(provenance: Mapping[str, Any]) -> list[str]:
+    """Packages of which trainings used several versions."""
+    found: dict[str, set[str]] = {}
+    for row in provenance["versions"]:
+        for name, version in (row["versions"] or {}).items():
+            found.setdefault(name, set()).add(str(version))
+    return [name for name, versions in found.items() if len(versions) > 1]
 
 
 def _pretrained_once(study: Study) -> bool:

@@ -44,7 +44,7 @@ class Departure:
 class UsedRecipe:
     """One distinct recipe: digest, stage, how many trainings used it and for whom, its rows.
 
-    A row is a dotted key, its value and its meaning.
+    A row is a dotted key, its value and its meaning; ``anchor`` is its id on the page.
     """
 
     digest: str
@@ -52,6 +52,12 @@ class UsedRecipe:
     jobs: int
     users: str
     rows: tuple[tuple[str, str, str], ...]
+    anchor: str
+
+
+def recipe_anchor(stage: str, card: Mapping[str, Any]) -> str:
+    """Id of the place on the page that shows the recipe of a card; empty if it has none."""
+    return f"recipe-{stage}-{card.get('recipe_digest', '')}" if card.get("recipe") else ""
 
 
 def used_recipes(study: Study, results: Path) -> list[UsedRecipe]:
@@ -75,6 +81,7 @@ def used_recipes(study: Study, results: Path) -> list[UsedRecipe]:
                 (key, value, _meanings(stage).get(key, ""))
                 for key, value in flatten(group[0].card["recipe"]).items()
             ),
+            recipe_anchor(stage, group[0].card),
         )
         for (stage, digest), group in sorted(
             found.items(), key=lambda item: (STAGES.index(item[0][0]), item[0][1])

@@ -57,6 +57,11 @@ LEAKAGE_COLUMNS = (
     *("dataset", "corpus", "kind", "part", "other", "documents", "exact", "normalised"),
     "min_words",
 )
+HARDEST_COLUMNS = (
+    *("experiment", "cell", "run", "fold", "document", "label", "predicted", "probability"),
+    "loss",
+)
+PAIR_COLUMNS = ("run", "fold", "label", "predicted", "count", "rank")
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,8 @@ class Study:
     crossings: tuple[Row, ...]
     calibration: tuple[Row, ...]
     costs: tuple[Row, ...]
+    hardest: tuple[Row, ...]
+    pairs: tuple[Row, ...]
 
     def variants(self) -> list[str]:
         """Names of all variants, then of language models, in the order of the manifest."""
@@ -208,6 +215,8 @@ def read_study(manifest: Path | str, tables: Path | str, *, partial: bool = Fals
         crossings=read("crossings", CROSSING_COLUMNS),
         calibration=read("calibration", CALIBRATION_COLUMNS),
         costs=read("costs", COST_COLUMNS),
+        hardest=read("hardest", HARDEST_COLUMNS),
+        pairs=read("pairs", PAIR_COLUMNS),
     )
 
 

@@ -28,7 +28,7 @@ def experiment_sheet(experiment: Experiment) -> Sheet:
         *_setting_columns(rows),
         (Column("Variant"), lambda row: _variant(experiment, row)),
         *_reading_columns(rows),
-        (Column("Seeds", True), lambda row: Cell(_seeds(row), row["seeds"])),
+        (Column("Seeds", True), lambda row: Cell(_seeds(experiment, row), row["seeds"])),
         (Column("n", True), counted("n")),
         (Column("Error %", True), percent("error", places)),
         (Column("95 % interval", True), _interval("error", places)),
@@ -120,8 +120,10 @@ def _needed(row: Row) -> str:
     return wording.plural(number(row, "seeds_needed") or 0, "seed")
 
 
-def _seeds(row: Row) -> str:
-    return wording.count(row["seeds"]) + (DAGGER if few_seeds(row) else "")
+def _seeds(experiment: Experiment, row: Row) -> str:
+    planned = len(experiment.paths(row))
+    of = f" of {planned}" if planned > (number(row, "seeds") or planned) else ""
+    return wording.count(row["seeds"]) + of + (DAGGER if few_seeds(row) else "")
 
 
 def fold_remark(experiment: Experiment) -> str:

@@ -21,3 +21,12 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+// What a link leads to may lie in something folded; not every browser opens that by itself.
+function reveal() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  for (let each = target; each; each = each.parentElement) if (each.tagName === "DETAILS") each.open = true;
+  target.scrollIntoView();
+}
+addEventListener("hashchange", reveal);
+reveal();

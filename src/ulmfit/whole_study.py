@@ -1,4 +1,4 @@
-"""Commands on finished studies: archive one, make its tables again from that, explain a cell."""
+"""Commands on a whole study: say its cost, report it so far, archive it, restore it, explain it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ Stage = Callable[[str, Run, str], argparse.ArgumentParser]
 
 
 def add_commands(stage: Stage) -> None:
-    """Add the commands ``archive``, ``restore`` and ``explain``."""
+    """Add the commands ``plan``, ``so-far``, ``archive``, ``restore`` and ``explain``."""
+    add = stage("plan", _plan, "Say what a study costs, before anything starts.")
+    arguments.forecast(add)
+
+    add = stage("so-far", _so_far, "Report what is finished of a study; nothing is trained.")
+    add.add_argument("--configfile", type=Path, default=Path("config/config.yaml"))
+    arguments.optional_paths(add, "results", help="its folder; left out: results/<study>")
+
     add = stage(
         "archive", _archive, "Write the record of a finished study, without text or weights."
     )
@@ -44,6 +51,18 @@ def add_commands(stage: Stage) -> None:
     add.add_argument("row", help="a variant, its title, the id of a cell, a path, or a line number")
     add.add_argument("column", help="a column of the CSV file")
     arguments.study(add)
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from ulmfit.planning import planned
+
+    print(*planned(options), sep="\n")
+
+
+def _so_far(options: argparse.Namespace) -> None:
+    from ulmfit.unfinished import report_so_far
+
+    print(report_so_far(options.configfile, options.results))
 
 
 def _archive(options: argparse.Namespace) -> None:
