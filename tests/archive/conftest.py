@@ -40,8 +40,6 @@ def write_study(base: Path, synthetic: Path) -> Path:
     write_table(
         results / "data/docstrings/documents.parquet", pd.DataFrame({**documents, "text": [TEXT]})
     )
-    copies = {"id": ["d00001"], "fold": ["test"], "duplicate_in_fit": [True]}
-    write_table(results / "data/docstrings/duplicates-library-docs.parquet", pd.DataFrame(copies))
     for run in manifest["runs"]:
         (results / run["path"] / "model.safetensors").write_text("weights")
         (results / run["path"] / "vocabulary.txt").write_text(TEXT)
