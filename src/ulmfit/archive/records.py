@@ -15,8 +15,8 @@ from typing import Any
 from ulmfit.errors import UserError
 from ulmfit.store.files import write_text
 
-FOLDER = re.compile(r"(?<![\w.:/<-])/[A-Za-z][\w.+-]*/[^\s\"',;]*")
-"""An absolute path of at least two parts; URLs and relative paths are none."""
+FOLDER = re.compile(r"(?:(?<=file://)|(?<![\w.:/<-]))/[A-Za-z][\w.+-]*/[^\s\"',;]*")
+"""An absolute path of at least two parts, as a URL of a file too; others and relative paths are none."""
 
 
 def read_records(results: Path, names: Iterable[str]) -> list[dict[str, Any]]:
