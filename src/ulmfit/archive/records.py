@@ -16,7 +16,7 @@ from ulmfit.errors import UserError
 from ulmfit.store.files import write_text
 
 FOLDER = re.compile(r"(?:(?<=file://)|(?<![\w.:/<-]))/[A-Za-z][\w.+-]*/[^\s\"',;]*")
-"""An absolute path of at least two parts, as a URL of a file too; others and relative paths are none."""
+"""An absolute path of two parts or more, in a file URL too; not other URLs or relative paths."""
 
 
 def read_records(results: Path, names: Iterable[str]) -> list[dict[str, Any]]:

@@ -9,7 +9,6 @@ from ulmfit.config import paths
 from ulmfit.config.plan import Plan
 from ulmfit.config.runs import Run
 
-
 MODELS = (
     ("pretrain", paths.PRETRAINED),
     ("finetune", paths.FINETUNED),
