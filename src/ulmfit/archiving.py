@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from ulmfit.readers import make_readers
 from ulmfit.store.files import read_json, sha256
 from ulmfit.store.folders import replaced
 
-REPORT = "report/"
+PAGES = "report/*.html"
 """May show text of documents, which no archive has."""
 DRAWN_BY = ("matplotlib", "numpy", "pandas", "scipy", "jinja2", "pyarrow", "typst")
 SHOWN = 5
@@ -41,7 +42,7 @@ def archive_study(results: Path, archive: Path) -> dict[str, Any]:
         differing = sorted(
             name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
         )
-        if stale := [name for name in differing if not name.startswith(REPORT)]:
+        if stale := [name for name in differing if not fnmatch(name, PAGES)]:
             raise UserError(
                 f"{results}: {_some(stale)} would not come back as they are, so they are not made "
                 "from the runs that lie there, or by other versions: make them again (make study, "

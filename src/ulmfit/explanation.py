@@ -28,6 +28,8 @@ COMPARED = ("difference", "p", "verdict", "n_needed")
 """Beginnings of columns that compare a row with the reference."""
 WIDTH = 100
 SHOWN = 6
+KEPT = "\u00a0"
+"""A blank at which no line breaks."""
 
 
 @dataclass(frozen=True)
@@ -257,6 +259,11 @@ def _recipes(trained: Iterable[Trained]) -> Iterator[str]:
         if item.card.get("recipe")
     }
     for (stage, digest), recipe in recipes.items():
-        text = ", ".join(f"{key} {value}" for key, value in flatten(recipe).items())
+        # A key stays beside its value: lines break between pairs alone.
+        pairs = (f"{key} {value}".replace(" ", KEPT) for key, value in flatten(recipe).items())
+        lines = textwrap.wrap(
+            ", ".join(pairs), WIDTH, initial_indent="  ", subsequent_indent="  ",
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
         yield from ("", f"recipe {digest} ({stage})")
-        yield from textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="  ")
+        yield from (line.replace(KEPT, " ") for line in lines)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ulmfit import arguments
 from ulmfit.config import paths
+from ulmfit.errors import UserError
 
 ARCHIVES = Path("results", paths.ARCHIVES)
 Run = Callable[[argparse.Namespace], None]
@@ -82,11 +83,18 @@ def _archive(options: argparse.Namespace) -> None:
 def _restore(options: argparse.Namespace) -> None:
     from ulmfit.archiving import archives, restore
 
+    failed = []
     for archive in options.archive or archives(ARCHIVES):
         results = options.output / archive.resolve().name
-        index = restore(archive, results)
+        try:
+            index = restore(archive, results)
+        except UserError as error:
+            failed.append(str(error))
+            continue
         print(f"{results / 'report' / 'report.html'}: {index['title']}")
         print(f"  {len(index['readers'])} files, byte for byte as archived; tables, figures beside")
+    if failed:
+        raise UserError("; ".join(failed))
 
 
 def _explain(options: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,6 +93,7 @@ def test_it_is_a_handful_of_files_without_text_or_weights(archive: Path) -> None
         '["/data/mine/z.csv"]',
         "x=/mnt/d/",
         r"at\n/root/x",
+        "file:///home/me/x",
     ],
 )
 def test_a_folder_of_the_machine_is_known(text: str) -> None:
@@ -209,6 +211,13 @@ def test_tables_that_are_not_those_of_the_runs_are_refused(changed: Copy, tmp_pa
     assert not (tmp_path / "archive").exists()
 
 
+def test_a_paper_that_is_not_that_of_the_runs_is_refused(changed: Copy, tmp_path: Path) -> None:
+    results = changed()
+    (results / "report/paper.pdf").write_text("of an earlier run")
+    with pytest.raises(UserError, match=r"report/paper\.pdf would not come back"):
+        archive_study(results, tmp_path / "archive")
+
+
 def test_pages_that_show_text_are_told_and_checked_without_it(
     changed: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +244,17 @@ def test_other_bytes_than_those_of_the_study_are_said(
     with pytest.raises(UserError, match=r"figures/figures\.json \(1 of \d+\) differ from"):
         restore(damaged, tmp_path / "again")
     assert (tmp_path / "again" / "tables" / "main.csv").exists()
+
+
+def test_one_damaged_archive_keeps_no_other_from_coming_back(
+    damaged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = shutil.copytree(damaged, tmp_path / "whole")
+    (damaged / "records.jsonl").unlink()
+    line = ["restore", "--archive", str(damaged), str(whole), "--output", str(tmp_path / "again")]
+    assert cli.main(line) == 1
+    assert "has lost records.jsonl" in capsys.readouterr().err
+    assert (tmp_path / "again/whole/tables/main.csv").exists()
 
 
 def test_runs_with_different_classes_are_refused(changed: Copy, tmp_path: Path) -> None:

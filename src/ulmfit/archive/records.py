@@ -15,8 +15,8 @@ from typing import Any
 from ulmfit.errors import UserError
 from ulmfit.store.files import write_text
 
-FOLDER = re.compile(r"(?<![\w.:/<-])/[A-Za-z][\w.+-]*/[^\s\"',;]*")
-"""An absolute path of at least two parts; URLs and relative paths are none."""
+FOLDER = re.compile(r"(?:(?<=file://)|(?<![\w.:/<-]))/[A-Za-z][\w.+-]*/[^\s\"',;]*")
+"""An absolute path of two parts or more, in a file URL too; not other URLs or relative paths."""
 
 
 def read_records(results: Path, names: Iterable[str]) -> list[dict[str, Any]]:

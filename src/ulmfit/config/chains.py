@@ -9,6 +9,13 @@ from ulmfit.config import paths
 from ulmfit.config.plan import Plan
 from ulmfit.config.runs import Run
 
+MODELS = (
+    ("pretrain", paths.PRETRAINED),
+    ("finetune", paths.FINETUNED),
+    ("classify", paths.CLASSIFIER),
+)
+"""Stages that train, in their order, and where their models lie."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -28,10 +35,6 @@ def steps(plan: Plan, run: Run) -> Iterator[Step]:
         yield from steps(plan, member)
     if run.kind != "model":
         return
-    for stage, pattern in (
-        ("pretrain", paths.PRETRAINED),
-        ("finetune", paths.FINETUNED),
-        ("classify", paths.CLASSIFIER),
-    ):
+    for stage, pattern in MODELS:
         if run.fields[stage] != paths.NONE:
             yield Step(stage, pattern.format(**run.fields), plan.recipe(stage, run.fields))

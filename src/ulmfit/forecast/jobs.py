@@ -6,17 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ulmfit.config import paths
+from ulmfit.config.chains import MODELS
 from ulmfit.config.files import places
 from ulmfit.config.paths import NONE, TOKEN_FILES, WEIGHTS
 from ulmfit.config.plan import Plan
 from ulmfit.config.runs import Fields, Run
 
-TRAININGS = ("pretrain", "finetune", "classify")
-MODELS = (
-    ("pretrain", paths.PRETRAINED),
-    ("finetune", paths.FINETUNED),
-    ("classify", paths.CLASSIFIER),
-)
+TRAININGS = tuple(stage for stage, _ in MODELS)
 OUTPUTS = ("predictions.parquet", "metrics.json")
 BEFORE_TEST = "tables/before_test.csv"
 SEAL = f"before_test:{BEFORE_TEST}"
@@ -77,8 +73,9 @@ class Jobs:
         figures = self._add("figures", "figures/figures.json", (tables, manifest), ("",))
         folds = (self._folds(name) for name in plan.texts())
         report = (tables, figures, manifest, *folds)
-        last = self._add("report", "report/report.html", report, ("",))
-        self._add("all", "", (last,), ())
+        page = self._add("report", "report/report.html", report, ("",))
+        paper = self._add("paper", paths.PAPER, (*report, page), ("",))
+        self._add("all", "", (page, paper), ())
 
     def _add(
         self,

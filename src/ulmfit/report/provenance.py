@@ -17,7 +17,8 @@ from ulmfit.store.files import canonical_json, digest, sha256, write_json
 
 PACKAGES = (
     *("torch", "numpy", "safetensors", "snakemake", "spacy", "sentencepiece", "pandas"),
-    *("pyarrow", "scikit-learn", "scipy", "networkx", "matplotlib", "jinja2", "pydantic", "pyyaml"),
+    *("pyarrow", "scikit-learn", "scipy", "networkx", "matplotlib", "jinja2", "typst", "pydantic"),
+    "pyyaml",
 )
 
 

@@ -28,7 +28,12 @@ def replaced(folder: Path, mark: str) -> Iterator[Path]:
         yield new
         if folder.exists():
             folder.rename(old)
-        new.rename(folder)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
     except OSError as error:
         raise UserError(
             f"cannot write {folder}: {error.strerror or error}: "
