@@ -84,7 +84,8 @@ def trivial_workflow(folder: Path) -> Path:
 
 
 def without_commands(rules: str) -> str:
-    """The rules of a file with ``touch {output}`` for each shell command."""
+    """The rules of a file with ``touch {output}`` for each shell command, also of folders."""
+    rules = re.sub(r"\bdirectory\((.*)\)", r"\1", rules)
     return _COMMAND.sub(r'\1shell:\n\1    "touch {output}"\n', rules)
 
 

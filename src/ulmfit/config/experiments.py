@@ -11,7 +11,7 @@ RULES = (
     *("all", "fetch", "documents", "folds", "leakage", "tokenizer", "tokens", "pretrain"),
     *("finetune", "classify", "predict_test", "score", "score_test", "ensemble", "ensemble_test"),
     *("baseline", "baseline_test", "manifest", "before_test", "tables", "figures", "report"),
-    *("part_manifest", "part_tables", "part"),
+    *("paper", "part_manifest", "part_tables", "part"),
 )
 """Rules of the workflow: no target of an experiment can be called like one."""
 
