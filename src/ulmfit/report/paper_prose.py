@@ -26,8 +26,8 @@ UNCERTAINTY = (
     "angle (Zou and Donner 2008); a single run has the interval of Wilson (1927). Each line is "
     "compared with the reference of its table on the same documents by one two-sided test, unless "
     "it has too few seeds. Its p-value is corrected for all tests of the table (Holm 1979). Better "
-    "or worse is said only where both the corrected p-value and the interval allow it; anything else "
-    "is not distinguished, which does not mean equal."
+    "or worse is said only where both the corrected p-value and the interval allow it; anything "
+    "else is not distinguished, which does not mean equal."
 )
 ENVIRONMENT = (
     "First software and machine that made this paper, then how many trainings ran on which device, "
