@@ -326,6 +326,13 @@ def test_where_every_document_has_a_copy_there_is_no_error_without(small):
     assert (row["n_unique"], row["error_unique"]) == ("0", "")
 
 
+def test_where_copies_were_not_counted_nothing_is_said_of_documents_without(small):
+    write_json(small.manifest, {**read_json(small.manifest), "leakage": []})
+    remake(small)
+    row = cells(small, "main")[ULMFIT]
+    assert (row["n_unique"], row["error_unique"]) == ("", "")
+
+
 # Crossings
 
 

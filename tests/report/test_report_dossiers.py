@@ -239,4 +239,5 @@ def test_small_curves_say_in_words_what_they_draw() -> None:
     assert drawing.count("<circle") == 2
     assert sparks([]) == []
     assert sparks([epoch(1, train_error="")]) == []
+    assert sparks([epoch(1, train_error="inf")]) == []
     assert sparks([epoch(1, train_error=0.5)])

@@ -17,7 +17,9 @@ from finished_study import finish, keep_known_rows
 from synthetic_results import SyntheticResults, write_synthetic_results
 from ulmfit.errors import UserError
 from ulmfit.report.html import make_report
+from ulmfit.report.results import read_study
 from ulmfit.report.svg import inline_svg
+from ulmfit.report.tables import standing_alone
 from ulmfit.store.files import read_json, write_json
 
 LOADING = {"img", "link", "iframe", "object", "embed", "audio", "video", "source", "base", "form"}
@@ -183,6 +185,21 @@ def test_every_run_of_the_csv_is_listed(reported: Path, page: Page) -> None:
     (table,) = [item for item in page.tables if item.name == "table-runs"]
     places = [table.head.index(name) for name in ("Folder", "Fold", "Errors")]
     assert {tuple(row[place][1] for place in places) for row in table.rows} == expected
+
+
+@pytest.mark.parametrize("name", ["measures", "costs", "crossings"])
+def test_the_tables_of_all_experiments_are_on_the_page(
+    reported: Path, page: Page, name: str
+) -> None:
+    study = read_study(reported / "manifest.json", reported / "tables")
+    sheet = {item.name: item for item in standing_alone(study)}[name]
+    (table,) = [item for item in page.tables if item.name == f"table-{name}"]
+    lines = [line for group in sheet.groups for line in group]
+    assert table.head == [item.heading for item in sheet.columns]
+    assert [[text for text, _ in row] for row in table.rows] == [
+        [cell.text for cell in line.cells] for line in lines
+    ]
+    assert lines
 
 
 def test_every_table_has_a_caption_and_every_figure_too(page: Page) -> None:

@@ -143,6 +143,7 @@ def test_published_errors_stand_beside_ours(reported: Path) -> None:
     ]
     printed = {line["cells"][1]["text"]: line["cells"][6]["text"] for line in sheet["groups"][0]}
     assert printed == {"ULMFiT (forward)": "5.00", "From scratch (forward)": "9.93"}
+    assert "the 95 % interval of the difference holds zero" in sheet["notes"][0]
 
 
 def test_missing_tables_lines_and_figures_are_named_and_the_paper_is_made(

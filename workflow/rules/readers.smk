@@ -49,8 +49,8 @@ def table_files(plan=PLAN):
     ]
 
 
-def dossier_files():
-    """What the report tells of single runs, beside the tables."""
+def card_files():
+    """Recipes and costs of all trainings: reports show them beside the tables."""
     return [
         *run_files("metrics.json"),
         *language_model_files("card.json"),
@@ -59,6 +59,13 @@ def dossier_files():
             for run in PLAN.runs()
             if run.kind == "model"
         ),
+    ]
+
+
+def dossier_files():
+    """What the HTML report tells of single runs, beside the tables."""
+    return [
+        *card_files(),
         *(
             f"<results>/{paths.DOCUMENTS.format(text=name)}"
             for name in PLAN.study.datasets

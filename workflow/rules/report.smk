@@ -149,6 +149,7 @@ rule paper:
     input:
         text_files(paths.SOURCE),
         text_files(paths.FOLD_COUNTS),
+        card_files(),
         tables=rules.tables.output,
         figures=rules.figures.output,
         provenance=rules.report.output.provenance,

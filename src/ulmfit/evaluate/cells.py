@@ -28,7 +28,8 @@ class Cell:
     ``kind`` what they are: model, ensemble or baseline; ``chosen`` the id of the cell that an
     ``among`` cell stands for. ``document`` and ``label`` (documents,); ``probability`` (runs,
     documents, classes). ``labelled`` documents were trained on, None where no card says how many;
-    ``copied`` (documents,) tells those of which something that was trained on has a copy.
+    ``copied`` (documents,) tells those of which something that was trained on has a copy, None
+    where duplicates have not been counted yet.
     """
 
     entry: dict[str, Any]
@@ -40,7 +41,7 @@ class Cell:
     probability: NDArray[np.float32]
     classes: tuple[str, ...]
     labelled: int | None
-    copied: NDArray[np.bool_]
+    copied: NDArray[np.bool_] | None
 
     @cached_property
     def predicted(self) -> NDArray[np.intp]:
@@ -189,9 +190,11 @@ class Study:
         found = card.get("documents", card.get("n_labelled"))
         return None if found is None else int(found)
 
-    def _copied(self, dataset: str, document: NDArray[np.str_]) -> NDArray[np.bool_]:
+    def _copied(self, dataset: str, document: NDArray[np.str_]) -> NDArray[np.bool_] | None:
+        if not (files := self.duplicates(dataset)):
+            return None
         if dataset not in self._copies:
-            self._copies[dataset] = read_copies(self.duplicates(dataset))
+            self._copies[dataset] = read_copies(files)
         copies = self._copies[dataset]
         return np.array([name in copies for name in document.tolist()], dtype=bool)
 

@@ -179,7 +179,10 @@ def _place(labels: float) -> str:
 
 
 def _statement(found: Crossing, curve: Sequence[Cell], target: Cell) -> str:
-    """What the paper says of its figure 3, with the interval (ulmfit.md 5.5)."""
+    """What the paper says of its figure 3, with the interval (ulmfit.md 5.5).
+
+    Of a row that does not reach the error with its fewest labels already.
+    """
     smallest, largest = curve[0].labelled or 0, curve[-1].labelled or 0
     row = _name(curve[0], target)
     size = target.labelled or 0
@@ -190,13 +193,8 @@ def _statement(found: Crossing, curve: Sequence[Cell], target: Cell) -> str:
     remark = "" if few is None or few >= FEWEST_SEEDS else "; too few seeds to claim it"
     if math.isinf(found.low):
         return f"{aim} is better than {row} with up to {largest:,}{remark}."
-    if found.high == 0:
-        return f"{aim} is worse than {row} with {smallest:,} or more{remark}."
     if math.isinf(found.labels):
         there = f"{row} with {largest:,} labels is not yet as good as {aim}"
-        return f"{there} (interval {low} to {high}){remark}."
-    if found.labels == 0:
-        there = f"{row} with {smallest:,} labels is already as good as {aim}"
         return f"{there} (interval {low} to {high}){remark}."
     times = ""
     if size:

@@ -130,7 +130,9 @@ def _published(cell: Cell, error: Estimate) -> Row:
 
 
 def _without_copies(cell: Cell) -> Row:
-    """The error on documents of which nothing that was trained on has a copy."""
+    """The error on documents of which nothing that was trained on has a copy, where it is known."""
+    if cell.copied is None:
+        return {}
     kept = ~cell.copied
     if not kept.any():
         return {"n_unique": 0}

@@ -62,7 +62,7 @@ def paper_content(
             *(_experiment(study, item, said, figures) for item in study.experiments),
             *_across(study, figures),
             _section("Published numbers", [FLUSH, *_published(study)]),
-            _section("Cost", _cost(study, provenance, figures)),
+            _section("Cost", _cost(study, provenance)),
             _section("Limits", [_list(limits(study, provenance))]),
             _section("Reproducibility", _reproducibility(study, provenance)),
             _section("References", [{"kind": "references", "items": list(prose.REFERENCES)}]),
@@ -187,9 +187,8 @@ def _titled(sheet: Sheet) -> Sheet:
 
 def _across(study: Study, figures: Sequence[Entry]) -> list[Section]:
     """Tables and figures of all experiments together that have no section of their own."""
-    kinds = (*LATER, "cost")
     drawn = [
-        _figure(item) for item in figures if not item["experiment"] and item["kind"] not in kinds
+        _figure(item) for item in figures if not item["experiment"] and item["kind"] not in LATER
     ]
     drawn += _tables(crossing_sheet(study), measure_sheet(study))
     return [_section("All experiments", [*_see(drawn), *drawn], 2)] if drawn else []
@@ -206,11 +205,9 @@ def _published(study: Study) -> list[Block]:
     return [*_see([table]), table]
 
 
-def _cost(study: Study, provenance: Mapping[str, Any], figures: Sequence[Entry]) -> list[Block]:
+def _cost(study: Study, provenance: Mapping[str, Any]) -> list[Block]:
     blocks = [_table(cost_sheet(provenance["cost"]))] if provenance["cost"] else []
     blocks += _tables(row_cost_sheet(study))
-    drawn = [item for item in figures if item["kind"] == "cost" and not item["experiment"]]
-    blocks += [_figure(item) for item in drawn]
     return [*_see(blocks), *blocks] or [_gap("No training left a card that says what it cost.")]
 
 

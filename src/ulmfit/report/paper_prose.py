@@ -22,11 +22,12 @@ FOLDS = (
 UNCERTAINTY = (
     "An error rate is the number of wrong documents over the number of documents. Brackets hold "
     "95 % intervals that join the chance of the documents with that of the seeds, because all runs "
-    "see the same documents; a single run has the interval of Wilson (1927). Each line is compared "
-    "with the reference of its table on the same documents by one two-sided test. Its p-value is "
-    "corrected for all comparisons of the table (Holm 1979). Better or worse is said only where "
-    "both the corrected p-value and the interval allow it; anything else is not distinguished, "
-    "which does not mean equal."
+    "see the same documents: Student's interval of each, their half-widths as the sides of a right "
+    "angle (Zou and Donner 2008); a single run has the interval of Wilson (1927). Each line is "
+    "compared with the reference of its table on the same documents by one two-sided test, unless "
+    "it has too few seeds. Its p-value is corrected for all tests of the table (Holm 1979). Better "
+    "or worse is said only where both the corrected p-value and the interval allow it; anything "
+    "else is not distinguished, which does not mean equal."
 )
 ENVIRONMENT = (
     "First software and machine that made this paper, then how many trainings ran on which device, "
@@ -43,4 +44,6 @@ REFERENCES = (
     "2018.",
     "E. B. Wilson. Probable inference, the law of succession, and statistical inference. Journal "
     "of the American Statistical Association 22, 1927.",
+    "G. Y. Zou and A. Donner. Construction of confidence limits about effect measures: a general "
+    "approach. Statistics in Medicine 27, 2008.",
 )

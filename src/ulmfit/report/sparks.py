@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -24,7 +25,7 @@ Point = tuple[float, float]
 
 
 def sparks(epochs: Sequence[Row]) -> list[str]:
-    """An SVG element for each panel of a training that has a value; ``epochs`` are its rows."""
+    """An SVG element for each panel of a training that has a finite value; ``epochs``: its rows."""
     drawings = []
     for title, factor, places, held_out, trained in PANELS[epochs[0]["kind"]] if epochs else ():
         lines = {
@@ -40,7 +41,7 @@ def _points(epochs: Sequence[Row], column: str, factor: float) -> list[Point]:
     return [
         (float(row["epoch"]), factor * value)
         for row in epochs
-        if (value := number(row, column)) is not None
+        if (value := number(row, column)) is not None and math.isfinite(value)
     ]
 
 
