@@ -56,7 +56,7 @@ def test_runs_are_told_with_card_log_and_recipe(study: Path) -> None:
     assert "commit: 0123456789abcdef0123456789abcdef01234567" in text
     assert "torch 2.13.0" in text
     assert "Synthetic CPU" in text
-    assert "optimizer.lr 0.004" in text
+    assert f"optimizer.lr {card['recipe']['optimizer']['lr']}" in text
     assert "33" * 32 in text
 
 

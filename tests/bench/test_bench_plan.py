@@ -44,7 +44,7 @@ def test_the_tables_stand_in_markdown_and_json(study, tmp_path, monkeypatch, cap
     monkeypatch.setattr(bench, "predicted", quick)
     assert bench.main([str(study), "--output", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
-    assert "Jobs: 151 planned, 3 run." in said
+    assert "Jobs: 152 planned, 3 run." in said
     assert "|`pretrain`|41.7|" in said
     (path,) = (tmp_path / "out").glob("plan-*.json")
     values = json.loads(path.read_text())
