@@ -48,7 +48,7 @@ def test_the_tables_stand_in_markdown_and_json(study, tmp_path, monkeypatch, cap
     assert "|`pretrain`|41.7|" in said
     (path,) = (tmp_path / "out").glob("plan-*.json")
     values = json.loads(path.read_text())
-    assert values["from_the_tokens"]["total"]["jobs"] == 152
+    assert values["from_the_tokens"]["total"]["jobs"] == 153
 
 
 def test_a_folder_without_results_is_one_line(tmp_path, capsys):

@@ -42,7 +42,7 @@ def make_provenance(manifest: Path | str, results: Path | str, output: Path | st
             "manifest_sha256": sha256(manifest),
             "packages": {"ulmfit": ulmfit.__version__, **_versions(PACKAGES)},
             "python": platform.python_version(),
-            "platform": platform.platform(),
+            "platform": _platform(),
             "cpu": cpu_name(),
             "cores": os.cpu_count(),
             "code": code_version(Path(__file__).parent),
@@ -61,6 +61,11 @@ def make_provenance(manifest: Path | str, results: Path | str, output: Path | st
         },
     )
     return Path(output)
+
+
+def _platform() -> str:
+    """System, processor and C library; the kernel's own name may be that of a site."""
+    return " ".join([platform.system(), platform.machine(), *platform.libc_ver()]).strip()
 
 
 def cost(trained: Iterable[Trained]) -> dict[str, dict[str, float]]:
