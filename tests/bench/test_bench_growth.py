@@ -18,7 +18,7 @@ def test_every_panel_is_measured_and_drawn_alike(tmp_path, capsys):
         for points in panel["series"].values():
             assert len(points) == 2
             assert all(one["cpu"][0] > 0 and one["peak_mib"][0] > 0 for one in points)
-    assert [one["size"] for one in found["jobs"]["series"]["run"]] == [17, 20]
+    assert [one["size"] for one in found["jobs"]["series"]["run"]] == [18, 21]
     (figure,) = tmp_path.glob("*.svg")
     draw({name: found[name] for name in PANELS}, tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_bytes() == figure.read_bytes()
