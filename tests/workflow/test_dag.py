@@ -149,19 +149,19 @@ def test_the_trec6_study_fetches_its_files_and_shares_its_stages(trec6):
         "tokens": 2,
         # forward and backward, one seed
         "pretrain": 2,
-        # these two and the one without pretraining, three seeds
-        "finetune": 9,
-        # ulmfit in both directions, full, two leave-outs, two from scratch (7 x 3)
-        "classify": 21,
-        "score": 21,
-        "ensemble": 3,
+        # these two and the one without pretraining, five seeds
+        "finetune": 15,
+        # ulmfit in both directions, full, two leave-outs, two from scratch (7 x 5)
+        "classify": 35,
+        "score": 35,
+        "ensemble": 5,
         "baseline": 2,
         "manifest": 1,
         "before_test": 1,
         # ulmfit in both directions, two from scratch
-        "predict_test": 12,
-        "score_test": 12,
-        "ensemble_test": 3,
+        "predict_test": 20,
+        "score_test": 20,
+        "ensemble_test": 5,
         "baseline_test": 2,
         "tables": 1,
         "figures": 1,
