@@ -93,10 +93,22 @@ VARIANTS = {
     },
     "tfidf": {"title": "TF-IDF + logistic regression", "baseline": "tfidf"},
 }
+SECOND_CORPUS = {
+    "variants": {"on-wiki": {"title": "Pretrained on Wikipedia", "corpus": "wiki"}},
+    "experiments": {
+        "corpora": {
+            "title": "Two corpora",
+            "n_labelled": [2000],
+            "cells": ["ulmfit", "on-wiki", "no-pretraining"],
+        }
+    },
+}
+"""What a study has more that is pretrained on two corpora."""
 PUBLISHED = {"ulmfit": "5.00", "from-scratch": "9.93"}
 EASE = {
     "ulmfit": 0.2,
     "no-pretraining": -0.2,
+    "on-wiki": 0.4,
     "from-scratch": -0.9,
     "from-scratch-tuned": -0.6,
     "tfidf": -0.4,
@@ -114,23 +126,32 @@ class SyntheticResults:
 
 
 def write_synthetic_results(
-    results: Path, seeds: int = 3, documents: int = 200, tables: bool = True
+    results: Path,
+    seeds: int = 3,
+    documents: int = 200,
+    tables: bool = True,
+    second_corpus: bool = False,
 ) -> SyntheticResults:
     """Write a study of one dataset with ``seeds`` seeds.
 
     ``documents`` is the size of each of the folds select, report and test.
     """
     synthetic = SyntheticResults(results, results / "manifest.json", results / "tables")
-    _Study(results, seeds, documents).write(synthetic.manifest)
+    _Study(results, planned(seeds, second_corpus), documents).write(synthetic.manifest)
     if tables:
         make_tables(synthetic.manifest, results, synthetic.tables)
     return synthetic
 
 
-def planned(seeds: int) -> dict[str, Any]:
+def planned(seeds: int, second_corpus: bool = False) -> dict[str, Any]:
     """The manifest of the invented study."""
+    more: dict[str, Any] = SECOND_CORPUS if second_corpus else {"variants": {}, "experiments": {}}
+    experiments = STUDY["experiments"] | more["experiments"]
     registry = Registry(
-        corpora={"library-docs": Text(source="docstrings-prose", title="Library documentation")},
+        corpora={
+            "library-docs": Text(source="docstrings-prose", title="Library documentation"),
+            "wiki": Text(source="docstrings-prose", title="Wikipedia"),
+        },
         datasets={
             "docstrings": Text(
                 source="docstrings-sections",
@@ -138,13 +159,13 @@ def planned(seeds: int) -> dict[str, Any]:
                 folds={"report": 0.2, "test": 0.2},
             )
         },
-        variants=check(dict[str, Variant], VARIANTS, "variants"),
+        variants=check(dict[str, Variant], VARIANTS | more["variants"], "variants"),
         presets={"paper": Preset()},
     )
-    order = list(STUDY["experiments"])
     study = {
         **STUDY,
-        "order": order,
+        "experiments": experiments,
+        "order": list(experiments),
         "seeds": {"runs": list(range(seeds)), "vary": ["finetune", "classify"]},
     }
     made = manifest(Plan(check(Study, study, "study"), registry))
@@ -199,9 +220,9 @@ def duplicates(documents: int) -> dict[str, Any]:
 
 
 class _Study:
-    def __init__(self, results: Path, seeds: int, documents: int) -> None:
+    def __init__(self, results: Path, manifest: dict[str, Any], documents: int) -> None:
         self.results = results
-        self.manifest = planned(seeds)
+        self.manifest = manifest
         generator = np.random.default_rng(7)
         fold = np.repeat(["select", "report", "test"], documents)
         self.label = generator.integers(len(CLASSES), size=len(fold))

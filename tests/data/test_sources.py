@@ -258,6 +258,32 @@ def test_shards_are_read_in_the_order_of_their_keys(read, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("most", "ids", "words", "seen"),
+    [
+        (6, ["1", "2", "4"], 6, 5),
+        (5, ["1", "2"], 4, 4),
+        (4, ["1", "2"], 4, 4),
+        (3, ["1"], 2, 2),
+        (None, ["1", "2", "4", "5"], 8, 5),
+    ],
+)
+def test_articles_are_taken_until_they_hold_so_many_words(read, tmp_path, most, ids, words, seen):
+    """Two words each, one of the third; the last that would go beyond ends the reading."""
+    short = '<doc id="3" url="u" title="T">\nT\n\n</doc>\n'
+    articles = [f'<doc id="{n}" url="u" title="T">\nOne {n}.\n</doc>\n' for n in (1, 2, 4, 5)]
+    contents = {"a.txt": articles[0] + articles[1], "b.txt": short + "".join(articles[2:])}
+    table = read("wiki-shards", contents, min_words=2, max_words=most)
+    assert list(table["id"]) == ids
+    facts = read_json(tmp_path / "source.json")
+    assert (facts["words"], facts["articles"]) == (words, seen)
+
+
+def test_a_shard_after_the_last_article_is_not_read(read):
+    contents = {"a.txt": SHARD.format(1) + SHARD.format(2), "b.txt.xz": b"no archive"}
+    assert list(read("wiki-shards", contents, max_words=5)["id"]) == ["1"]
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         ("stray\n" + SHARD, r"a\.txt, line 1: text outside of a <doc> element"),

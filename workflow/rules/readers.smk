@@ -27,10 +27,10 @@ def history_files(plan=PLAN):
 
 
 def leakage_files(plan=PLAN):
-    """Duplicates of each dataset and the corpus of its models: counts, and which documents."""
+    """Duplicates of each dataset and each corpus of its models: counts, and which documents."""
     return [
-        f"<results>/{path.format(dataset=name, corpus=used.corpus)}"
-        for name, used in plan.study.datasets.items()
+        f"<results>/{path.format(dataset=name, corpus=corpus)}"
+        for name, corpus in plan.leakages()
         for path in (paths.LEAKAGE, paths.DUPLICATES)
     ]
 

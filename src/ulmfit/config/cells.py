@@ -206,7 +206,7 @@ class CellPlanner:
         fields = {
             **names,
             "dataset": dataset,
-            "corpus": self.study.datasets[dataset].corpus if pretrained else NONE,
+            "corpus": self._corpus(variant, dataset) if pretrained else NONE,
             "tokenizer": tokenizer,
             "direction": direction,
             "n_text": self._text(variant, tokenizer, pretrained, finetuned, n),
@@ -218,6 +218,9 @@ class CellPlanner:
         return Run(
             "model", variant, dataset, tokenizer, direction, n, seed, paths.CLASSIFIER, fields
         )
+
+    def _corpus(self, variant: str, dataset: str) -> str:
+        return self.variants[variant].corpus or self.study.datasets[dataset].corpus
 
     def _text(self, name: str, tokenizer: str, pretrained: bool, finetuned: bool, n: str) -> str:
         """The wildcard `n_text`: what LM fine-tuning reads, and whether the vocabulary is kept."""

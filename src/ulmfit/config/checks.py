@@ -17,7 +17,7 @@ from ulmfit.config.sources import (
     Folds,
     has_labels,
 )
-from ulmfit.config.study import RECIPE_TYPES, STAGES, Preset, SourceFile, Study, Text
+from ulmfit.config.study import RECIPE_TYPES, STAGES, Preset, Registry, SourceFile, Study, Text
 from ulmfit.config.validation import check_name
 from ulmfit.errors import UserError
 from ulmfit.schedule.freezing import group_names, stages
@@ -30,27 +30,40 @@ def check_names(study: Study, variants: Iterable[str]) -> None:
         raise UserError(f"{where}: no study may have this name: archives of studies lie there")
     for what, pattern, names in (
         ("dataset", paths.NAME, study.datasets),
-        ("corpus", paths.NAME, [used.corpus for used in study.datasets.values()]),
         ("tokenizer", paths.NAME, study.recipes.tokenizers),
         ("variant", paths.NAME, variants),
         ("experiment", paths.NAME, study.experiments),
         ("ensemble", paths.ENSEMBLE_NAME, study.ensembles),
     ):
         for name in names:
-            if not re.fullmatch(pattern, name) or name == paths.NONE:
-                raise UserError(
-                    f"{where}: {what} {name!r}: names are lower-case letters, digits and hyphens, "
-                    f"and not {paths.NONE!r}"
-                )
-    for used in study.datasets.values():
-        # Beside these names in a path stand the texts that words may come from.
-        if used.corpus.isdigit() or used.corpus in ("labelled", "with-test"):
-            raise UserError(f"{where}: corpus {used.corpus!r}: no corpus may have this name")
+            _check_path_name(where, what, pattern, name)
     for name in study.order:
         check_name(name, study.experiments, f"{where}: order", "experiment")
     for name in (*paths.FACT_TABLES, *paths.READ_TABLES):
         if name in study.experiments:
             raise UserError(f"{where}: no experiment may be called {name!r}")
+
+
+def _check_path_name(where: str, what: str, pattern: str, name: str) -> None:
+    if not re.fullmatch(pattern, name) or name == paths.NONE:
+        raise UserError(
+            f"{where}: {what} {name!r}: names are lower-case letters, digits and hyphens, "
+            f"and not {paths.NONE!r}"
+        )
+
+
+def check_corpus(where: str, name: str, registry: Registry) -> None:
+    """A corpus that a dataset or a variant names: registered, and no text of another kind.
+
+    ``where`` opens the messages of the UserError.
+    """
+    check_name(name, registry.corpora, where, "corpus")
+    if name in registry.datasets:
+        raise UserError(f"{where}: {name!r} is both a corpus and a dataset")
+    _check_path_name(where, "corpus", paths.NAME, name)
+    # Beside these names in a path stand the texts that words may come from.
+    if name.isdigit() or name in ("labelled", "with-test"):
+        raise UserError(f"{where}: corpus {name!r}: no corpus may have this name")
 
 
 def check_experiments(study: Study, preset: Preset) -> None:

@@ -18,7 +18,7 @@ CODE_VERSIONS = {
     "predict": 1,
     "score": 1,
     "baseline": 1,
-    "manifest": 4,
+    "manifest": 5,
     "tables": 3,
     "figures": 3,
     "report": 4,

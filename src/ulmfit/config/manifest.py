@@ -32,10 +32,10 @@ def manifest(plan: Plan) -> dict[str, Any]:
         "leakage": [
             {
                 "dataset": name,
-                "corpus": used.corpus,
-                "path": paths.LEAKAGE.format(dataset=name, corpus=used.corpus),
+                "corpus": corpus,
+                "path": paths.LEAKAGE.format(dataset=name, corpus=corpus),
             }
-            for name, used in study.datasets.items()
+            for name, corpus in plan.leakages()
         ],
         "variants": {
             name: {"title": variant.title or name, "description": variant.description}
@@ -107,18 +107,16 @@ def language_models(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _texts(plan: Plan) -> dict[str, Any]:
-    roles = dict.fromkeys(plan.study.datasets, "dataset")
-    roles |= dict.fromkeys((used.corpus for used in plan.study.datasets.values()), "corpus")
     return {
         name: {
-            "role": role,
+            "role": "dataset" if name in plan.study.datasets else "corpus",
             "title": plan.text(name).title or name,
             "citation": plan.text(name).citation,
             "licence": plan.text(name).licence,
             "source": paths.SOURCE.format(text=name),
             "folds": paths.FOLD_COUNTS.format(text=name),
         }
-        for name, role in roles.items()
+        for name in plan.texts()
     }
 
 
@@ -141,6 +139,9 @@ def _run(plan: Plan, run: Run) -> dict[str, Any]:
 def _experiment(plan: Plan, name: str) -> dict[str, Any]:
     experiment = plan.study.experiments[name]
     cells = plan.cells(name)
+    corpora = plan.corpora_of(
+        run for cell in cells for part in cell.among or (cell,) for run in part.runs
+    )
     return {
         "name": name,
         "title": experiment.title,
@@ -148,7 +149,10 @@ def _experiment(plan: Plan, name: str) -> dict[str, Any]:
         "fold": experiment.fold,
         "reference": plan.references(name),
         "quoted": quoted_errors(plan, experiment, cells),
-        "cells": [_cell(plan, cell, experiment) for cell in cells],
+        "cells": [
+            {**_cell(plan, cell, experiment), "corpora": list(corpora[cell.dataset])}
+            for cell in cells
+        ],
     }
 
 

@@ -5,7 +5,7 @@ The workflow asks a plan for recipes and inputs; it never sees a variant.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from ulmfit.config import paths
 from ulmfit.config.cells import CellPlanner, check_rows, distinct
 from ulmfit.config.checks import (
+    check_corpus,
     check_experiments,
     check_files,
     check_folds,
@@ -49,14 +50,7 @@ class Plan:
     def __post_init__(self) -> None:
         for name, used in self.study.datasets.items():
             check_name(name, self.registry.datasets, f"{self._where}: datasets", "dataset")
-            check_name(
-                used.corpus,
-                self.registry.corpora,
-                f"{self._where}: datasets.{name}.corpus",
-                "corpus",
-            )
-            if used.corpus in self.registry.datasets:
-                raise UserError(f"{self._where}: {used.corpus!r} is both a corpus and a dataset")
+            check_corpus(f"{self._where}: datasets.{name}.corpus", used.corpus, self.registry)
         check_names(self.study, self.variants)
         check_experiments(self.study, self.preset)
         check_datasets(self.study)
@@ -66,14 +60,9 @@ class Plan:
             where = f"{self._where}: experiments.{name}: published"
             for table in experiment.published:
                 check_name(table, self.registry.published, where, "table")
-        for name in self.texts():
-            source = self.text(name).source
-            check_name(source, SOURCE_OPTIONS, f"datasets.yaml: {name}.source", "source")
-            check_files(name, self.text(name))
-            options = self.source_options(name)
-            if name in self.study.datasets:
-                check_labels(name, source, options)
-            self.fold_options(name)
+        own = [*self.study.datasets, *(used.corpus for used in self.study.datasets.values())]
+        for name in own:
+            self._check_text(name)
         # Resolve everything now: a mistake must stop before any job starts.
         for name in self.study.experiments:
             check_rows(f"{self._where}: experiments.{name}", self.cells(name))
@@ -84,6 +73,18 @@ class Plan:
             if recipes not in checked:
                 check_stages(f"{self._where}: variant {run.variant}", run.fields, self.recipe)
                 checked.add(recipes)
+        for name in self.texts():
+            if name not in own:
+                self._check_text(name)
+
+    def _check_text(self, name: str) -> None:
+        source = self.text(name).source
+        check_name(source, SOURCE_OPTIONS, f"datasets.yaml: {name}.source", "source")
+        check_files(name, self.text(name))
+        options = self.source_options(name)
+        if name in self.study.datasets:
+            check_labels(name, source, options)
+        self.fold_options(name)
 
     @property
     def _where(self) -> str:
@@ -189,9 +190,36 @@ class Plan:
         return list(dict.fromkeys((*self.study.order, *sorted(self.study.experiments))))
 
     def texts(self) -> list[str]:
-        """Datasets and corpora of the study, datasets first."""
+        """Datasets and corpora of the study: datasets first, their own corpora next."""
         corpora = (used.corpus for used in self.study.datasets.values())
-        return list(dict.fromkeys((*self.study.datasets, *corpora)))
+        more = sorted({name for found in self._corpora.values() for name in found})
+        return list(dict.fromkeys((*self.study.datasets, *corpora, *more)))
+
+    def corpora(self, dataset: str) -> tuple[str, ...]:
+        """A dataset's own corpus, then the others that some run on it was pretrained on, by name.
+
+        The order is that of no YAML, so that another moves nothing.
+        """
+        return self._corpora[dataset]
+
+    def leakages(self) -> list[tuple[str, str]]:
+        """(dataset, corpus) of every pair between which duplicates are counted."""
+        return [(name, corpus) for name, found in self._corpora.items() for corpus in found]
+
+    @cached_property
+    def _corpora(self) -> dict[str, tuple[str, ...]]:
+        return self.corpora_of(self.runs())
+
+    def corpora_of(self, runs: Iterable[Run]) -> dict[str, tuple[str, ...]]:
+        """Of each dataset, its own corpus and those that some of these runs read."""
+        read: dict[str, set[str]] = {name: set() for name in self.study.datasets}
+        for run in runs:
+            for model in (run, *run.members):
+                read[model.dataset].add(model.fields.get("corpus", NONE))
+        return {
+            name: (used.corpus, *sorted(read[name] - {NONE, used.corpus}))
+            for name, used in self.study.datasets.items()
+        }
 
     def runs(self) -> Iterator[Run]:
         """Every run of every experiment, once, members of ensembles included."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ulmfit.config.checks import check_corpus
 from ulmfit.config.paths import NONE
 from ulmfit.config.recipes import to_dict
 from ulmfit.config.study import RECIPE_TYPES, STAGES, Override, Preset, Registry, Study, Variant
@@ -46,7 +47,9 @@ def all_variants(study: Study, registry: Registry) -> dict[str, Variant]:
     if ABLATION in variants:
         raise UserError(f"study {study.study}: no variant may be called {ABLATION!r}")
     for name in variants:
-        _check_text(f"study {study.study}: variant {name}", name, variants, preset.finetune_text)
+        where = f"study {study.study}: variant {name}"
+        _check_text(where, name, variants, preset.finetune_text)
+        _check_corpus(where, name, variants, registry)
     return variants
 
 
@@ -75,6 +78,27 @@ def _check_text(where: str, name: str, variants: Mapping[str, Variant], usual: s
                 f"{where}: finetune shares the recipe of {variant.finetune!r} but not its text: "
                 f"give finetune_text, {owner.finetune_text!r} for the same language model"
             )
+
+
+def _check_corpus(
+    where: str, name: str, variants: Mapping[str, Variant], registry: Registry
+) -> None:
+    """A corpus must be known, and one that nothing reads must not look read (UserError)."""
+    variant = variants[name]
+    owner = variants.get(str(variant.pretrain), variant)
+    if variant.corpus is None:
+        if owner.corpus is not None:
+            raise UserError(
+                f"{where}: pretrain shares the recipe of {variant.pretrain!r} but not its corpus: "
+                f"give corpus, {owner.corpus!r} for the same language model"
+            )
+        return
+    check_corpus(f"{where}: corpus", variant.corpus, registry)
+    if variant.baseline is not None or owner.pretrain == NONE:
+        raise UserError(
+            f"{where}: corpus is {variant.corpus!r}, but nothing is pretrained: "
+            "leave one of them out"
+        )
 
 
 def lay(base: Override, over: Override) -> Override:

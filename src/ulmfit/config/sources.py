@@ -126,6 +126,12 @@ class WikiShards:
     """Articles of WikiExtractor in `<doc>` elements. Files: any keys; plain, gz, bz2 or xz."""
 
     min_words: int = key(1, "Words between blanks that an article needs.", ge=1)
+    max_words: int | None = key(
+        None,
+        "Words between blanks of all articles together; the first that goes beyond and all after "
+        "it are left out. null = all.",
+        ge=1,
+    )
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,11 @@ class Text:
 class UsedDataset:
     """A dataset in a study."""
 
-    corpus: str = field(metadata={"description": "Corpus that its models are pretrained on."})
+    corpus: str = field(
+        metadata={
+            "description": "Corpus that models are pretrained on, unless a variant says another."
+        }
+    )
     folds: Override = field(
         default_factory=dict,
         metadata={"description": "Laid over the sizes of its folds for this study only."},
@@ -125,6 +129,9 @@ class Variant:
 
     title: str = key("", "Name in tables and figures; empty = the key.")
     description: str = key("", "What it shows.")
+    corpus: str | None = key(
+        None, "Corpus that it is pretrained on; not given = that of the dataset."
+    )
     pretrain: str | Override | None = key(None, "Pretraining; not given = as `ulmfit`.")
     finetune: str | Override | None = key(None, "LM fine-tuning; not given = as `ulmfit`.")
     classify: str | Override | None = key(None, "Classifier; not given = as `ulmfit`.")

@@ -58,17 +58,25 @@ def _articles(text: Iterable[str]) -> Iterator[str]:
 
 
 def shards(options: WikiShards, files: Mapping[str, Path]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Articles of all shards in the order of their keys; the shortest may be left out."""
+    """Articles of the shards in the order of their keys; the shortest and the last may be left out.
+
+    Nothing is read beyond the article that would go beyond ``max_words``.
+    """
     if not files:
         raise UserError("source 'wiki-shards' has no file: name its shards under `files`")
     rows: list[tuple[str, str]] = []
-    found = 0
-    for key in progress(sorted(files), len(files), "shards"):
-        for identity, text in _elements(files[key]):
-            found += 1
-            if len(text.split()) >= options.min_words:
-                rows.append((identity, text))
-    return _corpus(rows), {"articles": found}
+    found = total = 0
+    shards = progress(sorted(files), len(files), "shards")
+    for identity, text in chain.from_iterable(_elements(files[key]) for key in shards):
+        found += 1
+        words = len(text.split())
+        if words < options.min_words:
+            continue
+        if options.max_words is not None and total + words > options.max_words:
+            break
+        total += words
+        rows.append((identity, text))
+    return _corpus(rows), {"articles": found, "words": total}
 
 
 def _elements(path: Path) -> Iterator[tuple[str, str]]:

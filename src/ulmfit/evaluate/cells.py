@@ -81,7 +81,7 @@ class Study:
         self.runs: dict[str, dict[str, Any]] = {run["id"]: run for run in self.manifest["runs"]}
         self._metrics: dict[Path, dict[str, Any]] = {}
         self._predictions: dict[tuple[str, str], Predictions] = {}
-        self._copies: dict[str, set[str]] = {}
+        self._copies: dict[tuple[Path, ...], set[str]] = {}
         self._check_names(manifest)
 
     def _check_names(self, manifest: Path) -> None:
@@ -174,7 +174,7 @@ class Study:
             probability=np.stack([table.probability for table in tables]),
             classes=tables[0].classes,
             labelled=self._labelled(runs[0]),
-            copied=self._copied(str(entry["dataset"]), tables[0].document),
+            copied=self._copied(entry, tables[0].document),
         )
 
     def cards(self, run: str) -> list[dict[str, Any]]:
@@ -190,21 +190,29 @@ class Study:
         found = card.get("documents", card.get("n_labelled"))
         return None if found is None else int(found)
 
-    def _copied(self, dataset: str, document: NDArray[np.str_]) -> NDArray[np.bool_] | None:
-        if not (files := self.duplicates(dataset)):
+    def _copied(
+        self, entry: dict[str, Any], document: NDArray[np.str_]
+    ) -> NDArray[np.bool_] | None:
+        if not (files := self.duplicates(entry)):
             return None
-        if dataset not in self._copies:
-            self._copies[dataset] = read_copies(files)
-        copies = self._copies[dataset]
+        if files not in self._copies:
+            self._copies[files] = read_copies(files)
+        copies = self._copies[files]
         return np.array([name in copies for name in document.tolist()], dtype=bool)
 
-    def duplicates(self, dataset: str) -> list[Path]:
-        """Files that say which evaluated documents of a dataset have a copy."""
-        return [
-            self.results / paths.DUPLICATES.format(**entry)
-            for entry in self.manifest["leakage"]
-            if entry["dataset"] == dataset
-        ]
+    def duplicates(self, entry: dict[str, Any]) -> tuple[Path, ...]:
+        """Files that say which evaluated documents of a cell have a copy; none if one is missing.
+
+        Of all corpora that its table reads, whatever its own runs read. A manifest that does not
+        say which is of a study with one.
+        """
+        files = {
+            found["corpus"]: self.results / paths.DUPLICATES.format(**found)
+            for found in self.manifest["leakage"]
+            if found["dataset"] == entry["dataset"]
+        }
+        corpora = entry.get("corpora", list(files))
+        return tuple(files[name] for name in corpora) if files.keys() >= set(corpora) else ()
 
 
 def check_same_documents(

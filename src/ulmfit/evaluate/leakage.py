@@ -40,7 +40,7 @@ def leakage_rows(entry: Mapping[str, str], counts: Mapping[str, Any]) -> Iterato
 
 
 def read_copies(files: Iterable[Path]) -> set[str]:
-    """Ids of documents of which the fold fit, the unlabelled text or the corpus has a copy.
+    """Ids of documents of which the fold fit, the unlabelled text or a corpus has a copy.
 
     ``files`` are ``duplicates-<corpus>.parquet``; raises UserError if one is damaged.
     """

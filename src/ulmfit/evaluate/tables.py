@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ulmfit.config.paths import DUPLICATES
 from ulmfit.errors import UserError
 from ulmfit.evaluate.cells import Study
 from ulmfit.evaluate.costs import COST_COLUMNS, cost_row
@@ -133,7 +134,7 @@ def _needed(study: Study) -> Iterator[Path]:
         yield study.results / model["path"] / "history.csv"
     for entry in study.manifest["leakage"]:
         yield study.results / entry["path"]
-        yield from study.duplicates(entry["dataset"])
+        yield study.results / DUPLICATES.format(**entry)
 
 
 def _require(paths: Iterable[Path]) -> None:

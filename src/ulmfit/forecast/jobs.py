@@ -55,12 +55,12 @@ class Jobs:
         leakages = [
             self._add(
                 "leakage",
-                paths.LEAKAGE.format(dataset=name, corpus=used.corpus),
-                (self._folds(name), self._documents(name), self._documents(used.corpus)),
+                paths.LEAKAGE.format(dataset=name, corpus=corpus),
+                (self._folds(name), self._documents(name), self._documents(corpus)),
                 ("",),
-                {"dataset": name, "corpus": used.corpus},
+                {"dataset": name, "corpus": corpus},
             )
-            for name, used in plan.study.datasets.items()
+            for name, corpus in plan.leakages()
         ]
         scores = [self._score(run) for run in plan.runs()]
         manifest = self._add("manifest", "manifest.json", (), ("",))

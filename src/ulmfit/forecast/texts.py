@@ -65,6 +65,7 @@ TEXTS = {
     "wikitext-2": Documents(600, 0, 0, 3_908, 4_260, 0, PUBLISHED),
     "wikitext-103": Documents(28_595, 0, 0, 4_123, 4_500, 0, ASSUMED),
     "enwiki-2015-sample": Documents(11_451, 0, 0, 3_916, 4_274, 0, PUBLISHED),
+    "enwiki-2015-sample-3m": Documents(738, 0, 0, 4_098, 4_473, 0, PUBLISHED),
     "docstrings": Documents(13_895, 0, 2_500, 29.0, 36.7, 5, INSTALLED),
     "docstrings-small": Documents(1_945, 0, 50, 31.0, 67.3, 5, INSTALLED),
     "library-docs": Documents(23_704, 0, 0, 55.7, 68.5, 0, INSTALLED),

@@ -134,7 +134,9 @@ class _Maker:
         self.study, self.results, self.every = study, results, every
         self.anchors = _anchors(study)
         self.titles = {run["path"]: _run_title(run) for run in study.manifest["runs"]}
-        self.titles |= {model["path"]: _model_title(model) for model in _models(study)}
+        self.titles |= {
+            model["path"]: _model_title(model, study.after(model)) for model in _models(study)
+        }
         self.results_of = _grouped(study.runs, "path")
         self.pairs = _grouped(study.pairs, "run")
         self.epochs = _grouped(study.epochs, "path")
@@ -300,8 +302,8 @@ def _run_title(run: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _model_title(model: Mapping[str, Any]) -> str:
-    text = model["dataset"] or model["corpus"]
+def _model_title(model: Mapping[str, Any], after: str) -> str:
+    text = " ".join(filter(None, (model["dataset"] or model["corpus"], after)))
     stage = wording.STAGES.get(model["stage"], model["stage"])
     names = (wording.tokenizer(model["tokenizer"]), wording.direction(model["direction"]))
     return f"{stage[:1].upper()}{stage[1:]} on {text}, {model['name']}, {', '.join(names)}, " + (

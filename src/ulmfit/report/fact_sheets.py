@@ -16,7 +16,7 @@ def language_model_sheet(study: Study) -> Sheet:
     columns: list[tuple[Column, Show]] = [
         (Column("Stage"), worded("stage", lambda stage: wording.STAGES.get(stage, stage))),
         (Column("Model"), plain("name")),
-        (Column("Text"), lambda row: Cell(_text(row))),
+        (Column("Text"), lambda row: Cell(_text(study, row))),
         (Column("Tokenizer"), worded("tokenizer", wording.tokenizer)),
         (Column("Direction"), worded("direction", wording.direction)),
         (Column("Seed", True), counted("seed")),
@@ -169,9 +169,11 @@ def _by(
     )
 
 
-def _text(row: Row) -> str:
+def _text(study: Study, row: Row) -> str:
+    size = "" if row["n_text"] == "all" else wording.count(row["n_text"])
+    about = ", ".join(filter(None, (size, study.after(row))))
     text = row["dataset"] or row["corpus"]
-    return text if row["n_text"] in ("", "all") else f"{text} ({wording.count(row['n_text'])})"
+    return f"{text} ({about})" if about else text
 
 
 def _perplexity(column: str) -> Show:

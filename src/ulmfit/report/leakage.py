@@ -30,8 +30,9 @@ def leakage_sheet(rows: Sequence[Row]) -> Sheet:
             Column("Exact", True),
             Column("Normalised", True),
         ),
+        # What no corpus has part in is counted beside each.
         groups=tuple(
-            tuple(_line(row) for row in rows if row["dataset"] == dataset)
+            tuple(dict.fromkeys(_line(row) for row in rows if row["dataset"] == dataset))
             for dataset in _datasets(rows)
         ),
         notes=(*NOTES, *_containment_note(rows)),
@@ -84,8 +85,9 @@ def _statement(dataset: str, rows: Sequence[Row]) -> str:
         if (row["kind"], row["other"]) == ("copied", "fit") and row["part"] != "select"
     ]
     if copies:
-        parts.append(f"normalised copies in the fit fold: {wording.listing(copies)}")
-    return f"{dataset}: {'; '.join(parts) or 'nothing is evaluated'}."
+        found = wording.listing(dict.fromkeys(copies))
+        parts.append(f"normalised copies in the fit fold: {found}")
+    return f"{dataset}: {'; '.join(dict.fromkeys(parts)) or 'nothing is evaluated'}."
 
 
 def _containment_note(rows: Sequence[Row]) -> list[str]:

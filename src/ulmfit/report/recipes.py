@@ -97,6 +97,11 @@ def departures(study: Study, results: Path) -> tuple[str, list[Departure]]:
     """
     every = trainings(study.manifest, results)
     by_path = {item.path: item for item in every}
+    corpora = {
+        model["path"]: model["corpus"]
+        for model in study.manifest["language_models"]
+        if model["stage"] == "pretrain"
+    }
     chains: dict[str, dict[tuple[str, ...], Flat]] = {}
     titles: dict[str, str] = {}
     for run in study.manifest["runs"]:
@@ -106,7 +111,7 @@ def departures(study: Study, results: Path) -> tuple[str, list[Departure]]:
         keys: tuple[str, ...] = (run["dataset"], run["tokenizer"], run["direction"])
         keys += (str(run["n_labelled"]),)
         titles.setdefault(run["variant"], run["title"])
-        chains.setdefault(run["variant"], {}).setdefault(keys, _chain(trained, every))
+        chains.setdefault(run["variant"], {}).setdefault(keys, _chain(trained, every, corpora))
     reference = _reference_variant(study)
     if reference not in chains:
         return "", []
@@ -136,12 +141,15 @@ def flatten(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def _chain(trained: Trained, every: list[Trained]) -> Flat:
-    return {
-        (item.stage, key): value
-        for item in ancestry(trained, every)
-        for key, value in flatten(item.card.get("recipe") or {}).items()
-    }
+def _chain(trained: Trained, every: list[Trained], corpora: Mapping[str, str]) -> Flat:
+    """Settings of all trainings behind one; ``corpora`` of the pretrained models by their path."""
+    found: Flat = {}
+    for item in ancestry(trained, every):
+        if item.path in corpora:
+            found[item.stage, "corpus"] = corpora[item.path]
+        for key, value in flatten(item.card.get("recipe") or {}).items():
+            found[item.stage, key] = value
+    return found
 
 
 def _compare(reference: Flat, flat: Flat) -> tuple[Difference, ...]:

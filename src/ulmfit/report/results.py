@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,20 @@ class Study:
         names += [run["variant"] for run in self.manifest["runs"]]
         names += [model["name"] for model in self.manifest["language_models"]]
         return list(dict.fromkeys(names))
+
+    def after(self, model: Mapping[str, Any]) -> str:
+        """Corpus that a fine-tuned LM comes from, where LMs of its data set come from several."""
+        several = len(self._corpora.get(model["dataset"], ())) > 1
+        return f"after {model['corpus']}" if several and model["corpus"] else ""
+
+    @cached_property
+    def _corpora(self) -> dict[str, set[str]]:
+        """Corpora that the fine-tuned LMs of each data set come from."""
+        found: dict[str, set[str]] = {}
+        for model in self.manifest["language_models"]:
+            if model["dataset"] and model["corpus"]:
+                found.setdefault(model["dataset"], set()).add(model["corpus"])
+        return found
 
     def errors(self, experiment: Experiment, row: Row) -> list[float]:
         """Error of each single run behind a line of an experiment, as a fraction."""

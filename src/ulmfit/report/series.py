@@ -91,18 +91,22 @@ def perplexity_panels(study: Study, found: Mapping[str, Look]) -> list[Panel]:
         here = [
             line for line, key in zip(lines, keys, strict=True) if key == (stage, text, tokenizer)
         ]
-        readings: dict[tuple[str, str, str], list[Row]] = {}
+        readings: dict[tuple[str, str, str, str], list[Row]] = {}
         for line in here:
-            size = models.get(line["path"], {}).get("n_text", "")
-            readings.setdefault((line["variant"], line["direction"], size), []).append(line)
+            model = models.get(line["path"])
+            size, after = (model["n_text"], study.after(model)) if model else ("", "")
+            reading = (line["variant"], line["direction"], size, after)
+            readings.setdefault(reading, []).append(line)
         series = []
-        for index, ((name, direction, size), members) in enumerate(readings.items()):
-            earlier = [other for other, _, _ in readings][:index].count(name)
+        for index, ((name, direction, size, after), members) in enumerate(readings.items()):
+            earlier = [other for other, *_ in readings][:index].count(name)
             parts = [name]
-            if len({other for _, other, _ in readings}) > 1:
+            if len({other for _, other, _, _ in readings}) > 1:
                 parts.append(wording.direction(direction))
-            if len({other for _, _, other in readings}) > 1:
+            if len({other for _, _, other, _ in readings}) > 1:
                 parts.append(f"{wording.count(size)} texts")
+            if after:
+                parts.append(after)
             curves = _curves(members, "valid_perplexity", 1.0)
             if curves:
                 series.append(Series(", ".join(parts), found[name].reading(earlier), curves))
