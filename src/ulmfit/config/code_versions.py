@@ -18,9 +18,9 @@ CODE_VERSIONS = {
     "predict": 1,
     "score": 1,
     "baseline": 1,
-    "manifest": 4,
+    "manifest": 5,
     "tables": 3,
     "figures": 3,
-    "report": 4,
-    "paper": 1,
+    "report": 5,
+    "paper": 2,
 }

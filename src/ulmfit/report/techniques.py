@@ -6,13 +6,15 @@ interval and its verdict stand in a table of a study; nothing is computed here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ulmfit.report import wording
 from ulmfit.report.results import Experiment, Row, Study, number
 
 ULMFIT = "ulmfit"
+Compared = tuple[Experiment, Row, Row]
+"""An experiment, a row of it, and the row of ULMFiT that it is compared with."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class Worth:
     high: float
     verdict: str
     """``worth it``, ``harmful``, ``not distinguished`` or ``too few seeds``."""
+    title: str = ""
+    """Of the line that says so."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +82,10 @@ def columns(studies: Sequence[Study]) -> list[Column]:
     found = []
     for study in studies:
         for dataset in dict.fromkeys(run["dataset"] for run in study.runs):
-            lines = list(_lines(study, dataset))
+            lines = compared(study, dataset)
             if lines:
                 title = str(study.manifest["texts"][dataset]["title"])
-                worths = tuple(_worth(lines, technique) for technique in TECHNIQUES)
+                worths = tuple(worth(lines, technique) for technique in TECHNIQUES)
                 found.append(Column(title, _lead(lines), worths))
     return found
 
@@ -120,8 +124,8 @@ def sentence(worths: Sequence[tuple[str, Worth | None]]) -> str:
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
-def _lines(study: Study, dataset: str) -> Iterator[tuple[Experiment, Row, Row]]:
-    """(experiment, row, ULMFiT's row) of each line compared with ULMFiT, best for a front first.
+def compared(study: Study, dataset: str) -> list[Compared]:
+    """Every line of a data set that is compared with ULMFiT, best for a front first.
 
     That is the report fold before the test fold, and more labels before fewer.
     """
@@ -134,7 +138,7 @@ def _lines(study: Study, dataset: str) -> Iterator[tuple[Experiment, Row, Row]]:
         and reference["variant"] == ULMFIT
         and reference["kind"] == "model"
     ]
-    yield from sorted(found, key=lambda line: (line[0].fold == "test", -_labels(line[1])))
+    return sorted(found, key=lambda line: (line[0].fold == "test", -_labels(line[1])))
 
 
 def _parts(cell: str) -> list[str]:
@@ -146,7 +150,8 @@ def _labels(row: Row) -> float:
     return number(row, "labelled") or 0.0
 
 
-def _worth(lines: Sequence[tuple[Experiment, Row, Row]], technique: Technique) -> Worth | None:
+def worth(lines: Sequence[Compared], technique: Technique) -> Worth | None:
+    """What the first line that shows it says of a technique; None if no line does."""
     shown = [
         (experiment, row)
         for experiment, row, _ in lines
@@ -171,14 +176,14 @@ def _worth(lines: Sequence[tuple[Experiment, Row, Row]], technique: Technique) -
         verdict = "worth it" if verdict == helps else "harmful"
     if technique.ensemble:
         difference, low, high = -difference, -high, -low
-    return Worth(difference, low, high, verdict)
+    return Worth(difference, low, high, verdict, row["title"])
 
 
 def _same_size(row: Row, other: Row) -> bool:
     return row["n_labelled"] == other["n_labelled"]
 
 
-def _lead(lines: Sequence[tuple[Experiment, Row, Row]]) -> str:
+def _lead(lines: Sequence[Compared]) -> str:
     reference = lines[0][2]
     return (
         f"{wording.count(reference['n'])} documents, "
