@@ -4,6 +4,7 @@
 # make plan         say what the study will cost, before anything starts; GPU=... for one of the table
 # make archive      write the record of the finished study to results/archive/: no text, no weights, a few MB
 # make tables       make tables, figures and reports of all archives again, in build/archive/; trains nothing
+# make pages        fill the tables of README.md and docs/results/ from the archives
 # make report-so-far  report what is finished of the study, gaps marked, also while it runs
 # make test         set up, check style and types, run the tests
 # make test-cluster run studies through a real SLURM on this machine; INSTALL=yes installs its Debian packages
@@ -24,7 +25,7 @@ export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: study study-full plan report-so-far test test-cluster setup clean-weights schema archive tables
+.PHONY: study study-full plan report-so-far test test-cluster setup clean-weights schema archive tables pages
 
 study: $(VENV)/.base
 	@$(VENV)/bin/python workflow/scripts/study.py $(STUDY) --cores $(CORES) --resources gpu=$(GPUS) $(ARGS)
@@ -58,6 +59,10 @@ archive: $(VENV)/.base
 
 tables: $(VENV)/.base
 	@$(RUN) ulmfit restore
+
+# The tables of README.md and docs/results/, from results/archive/.
+pages: $(VENV)/.base
+	@$(RUN) ulmfit pages
 
 # For studies that are finished: weights take most of the space. Tables, predictions and the report
 # stay, and nothing runs again as long as the study is the same. A row that is added later trains the

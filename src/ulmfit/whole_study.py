@@ -1,4 +1,4 @@
-"""Commands on a whole study: say its cost, report it so far, archive it, restore it, explain it."""
+"""Commands on whole studies: cost, report so far, archives, pages, what a cell is made of."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from ulmfit.config import paths
 from ulmfit.errors import UserError
 
 ARCHIVES = Path("results", paths.ARCHIVES)
+PAGES = ("README.md", "docs/results")
 Run = Callable[[argparse.Namespace], None]
 Stage = Callable[[str, Run, str], argparse.ArgumentParser]
 """From a name, what it runs and a summary to the parser of a new command."""
 
 
 def add_commands(stage: Stage) -> None:
-    """Add the commands ``plan``, ``so-far``, ``archive``, ``restore`` and ``explain``."""
+    """Add the commands ``plan``, ``so-far``, ``archive``, ``restore``, ``pages``, ``explain``."""
     add = stage("plan", _plan, "Say what a study costs, before anything starts.")
     arguments.forecast(add)
 
@@ -45,6 +46,12 @@ def add_commands(stage: Stage) -> None:
         default=Path("build/archive"),
         metavar="FOLDER",
         help="gets a folder for each study; default: build/archive",
+    )
+
+    add = stage("pages", _pages, "Fill the tables of README.md and docs/results from archives.")
+    add.add_argument("page", type=Path, nargs="*", help=f"default: {', '.join(PAGES)}")
+    add.add_argument(
+        "--archives", type=Path, default=ARCHIVES, metavar="FOLDER", help=f"default: {ARCHIVES}"
     )
 
     add = stage("explain", _explain, "Say what a cell of a table is made of.")
@@ -95,6 +102,13 @@ def _restore(options: argparse.Namespace) -> None:
         print(f"  {len(index['readers'])} files, byte for byte as archived; tables, figures beside")
     if failed:
         raise UserError("; ".join(failed))
+
+
+def _pages(options: argparse.Namespace) -> None:
+    from ulmfit.pages import fill_pages
+
+    changed = fill_pages(options.page or [Path(page) for page in PAGES], options.archives)
+    print(*(f"{path}: new tables" for path in changed), sep="\n", end="\n" if changed else "")
 
 
 def _explain(options: argparse.Namespace) -> None:

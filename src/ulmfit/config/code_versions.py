@@ -21,6 +21,6 @@ CODE_VERSIONS = {
     "manifest": 5,
     "tables": 3,
     "figures": 3,
-    "report": 4,
-    "paper": 1,
+    "report": 5,
+    "paper": 2,
 }

@@ -8,7 +8,7 @@ from typing import Any
 from ulmfit.config import paths
 from ulmfit.config.paths import NONE
 from ulmfit.config.plan import Plan
-from ulmfit.config.published import published_error, quoted_errors
+from ulmfit.config.published import published_error, published_orderings, quoted_errors
 from ulmfit.config.recipes import to_dict
 from ulmfit.config.runs import PlannedCell, Run
 from ulmfit.config.study import Experiment
@@ -41,6 +41,7 @@ def manifest(plan: Plan) -> dict[str, Any]:
             name: {"title": variant.title or name, "description": variant.description}
             for name, variant in plan.variants.items()
         },
+        "orderings": published_orderings(plan),
         "language_models": language_models(plan),
         "runs": [_run(plan, run) for run in plan.runs()],
         "unsealed": [run.path for run in plan.unsealed()],

@@ -68,7 +68,7 @@ ARCHIVES = "archive"
 PAPER = "report/paper.pdf"
 """The study as a paper."""
 
-READ_TABLES = ("language_models", "leakage", "measures", "crossings", "costs")
+READ_TABLES = ("language_models", "leakage", "measures", "crossings", "costs", "orderings")
 """Those that readers see as Markdown; ``measures`` shows columns of all experiments."""
 
 WEIGHTS = "model.safetensors"

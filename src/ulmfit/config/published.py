@@ -10,6 +10,9 @@ from ulmfit.config.study import Experiment, PublishedTable, Registry
 from ulmfit.config.validation import check_name
 from ulmfit.errors import UserError
 
+REFERENCE = "ulmfit"
+"""The row that the paper compares all others with."""
+
 
 def check_published(registry: Registry, where: str) -> None:
     """Every row must be a variant, every dataset registered, every error a number (UserError)."""
@@ -58,6 +61,24 @@ def quoted_errors(
         if dataset in shown
         for title, error in errors.items()
     ]
+
+
+def published_orderings(plan: Plan) -> dict[str, list[dict[str, str]]]:
+    """Of each variant of the study, its error and ULMFiT's in each ablation table of the paper.
+
+    Errors are in per cent as printed. An ordering may be asked on any data and number of labels, an
+    error only where the paper measured it (:func:`published_error`).
+    """
+    cells = [cell for name in plan.experiments() for cell in plan.cells(name)]
+    shown = {row.variant for cell in cells for row in (cell.among or (cell,))}
+    found: dict[str, list[dict[str, str]]] = {}
+    for table in plan.registry.published.values():
+        for dataset, errors in table.rows.items():
+            title = plan.registry.datasets[dataset].title or dataset
+            for variant in errors.keys() & shown - {REFERENCE} if REFERENCE in errors else ():
+                pair = {"error": errors[variant], "ulmfit": errors[REFERENCE]}
+                found.setdefault(variant, []).append({"dataset": dataset, "title": title, **pair})
+    return dict(sorted(found.items()))
 
 
 def _tables(plan: Plan, experiment: Experiment) -> list[PublishedTable]:

@@ -46,7 +46,7 @@ def check(kind: type[Model], values: Any, where: str) -> Model:
 def check_name(name: str, known: Any, where: str, what: str) -> None:
     """Raise UserError with the nearest known name unless ``name`` is one of ``known``."""
     if name not in known:
-        raise UserError(f"{where}: unknown {what} {name!r}; {_nearest(name, known)}")
+        raise UserError(f"{where}: unknown {what} {name!r}; {nearest(name, known)}")
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _explain(kind: Any, values: Any, item: Any, where: str) -> str:
     place = f"{where}: {'.'.join(map(str, keys))}" if keys else where
     if _is_unknown_key(item):
         known = _known_keys(kind, item["loc"][:-1])
-        return f"{place}: unknown key {item['loc'][-1]!r}; {_nearest(str(item['loc'][-1]), known)}"
+        return f"{place}: unknown key {item['loc'][-1]!r}; {nearest(str(item['loc'][-1]), known)}"
     if item["type"] in {"missing", "missing_argument"}:
         return f"{place}: key {item['loc'][-1]!r} is missing"
     if item["type"] == "tuple_type" and isinstance(item["input"], str | int | float):
@@ -130,7 +130,8 @@ def _known_keys(kind: Any, location: tuple[Any, ...]) -> list[str]:
     return [item.name for item in dataclasses.fields(candidates[0])] if candidates else []
 
 
-def _nearest(name: str, known: Any) -> str:
+def nearest(name: str, known: Any) -> str:
+    """What somebody who wrote ``name`` may have meant, of the names ``known``, in words."""
     names = sorted(map(str, known))
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:

@@ -34,6 +34,7 @@ from ulmfit.report.layout import Sheet
 from ulmfit.report.leakage import leakage_sheet, leakage_statements
 from ulmfit.report.limits import limits, sealed_fold_statement
 from ulmfit.report.measures import crossing_sheet, measure_sheet, row_cost_sheet
+from ulmfit.report.orderings import orderings_sheet
 from ulmfit.report.recipes import departures, used_recipes
 from ulmfit.report.results import Experiment, Study, read_study
 from ulmfit.report.sheets import experiment_sheet
@@ -91,6 +92,7 @@ def _context(
         "language_models": language_model_sheet(study) if study.language_models else None,
         "measures": _with_lines(measure_sheet(study)),
         "crossings": _with_lines(crossing_sheet(study)),
+        "orderings": _with_lines(orderings_sheet(study)),
         "row_costs": _with_lines(row_cost_sheet(study)),
         "across": [item for item in figures if item["kind"] == "labels" and not item["experiment"]],
         "perplexity": [item for item in figures if item["kind"] == "perplexity"],

@@ -17,6 +17,7 @@ from ulmfit.report.layout import Sheet
 from ulmfit.report.leakage import leakage_sheet, leakage_statements
 from ulmfit.report.limits import limits, sealed_fold_statement
 from ulmfit.report.measures import crossing_sheet, measure_sheet, row_cost_sheet
+from ulmfit.report.orderings import orderings_sheet
 from ulmfit.report.paper_sheets import (
     method_sheet,
     other_recipes_sheet,
@@ -197,12 +198,14 @@ def _across(study: Study, figures: Sequence[Entry]) -> list[Section]:
 def _published(study: Study) -> list[Block]:
     sheet = published_sheet(study.experiments)
     quotes = any(item.quoted for item in study.experiments)
-    if sheet is None and not quotes:
-        return [_text("No line of this study is one whose error the paper printed.")]
-    if sheet is None:
-        return [_text("Notes under the tables quote other systems that the paper quotes.")]
-    table = _table(sheet)
-    return [*_see([table]), table]
+    shown = [*([_table(sheet)] if sheet else []), *_tables(orderings_sheet(study))]
+    if sheet is None and quotes:
+        said = "Notes under the tables quote other systems that the paper quotes."
+    elif sheet is None:
+        said = "No line of this study is one whose error the paper printed."
+    else:
+        said = ""
+    return [*([_text(said)] if said else []), *_see(shown), *shown]
 
 
 def _cost(study: Study, provenance: Mapping[str, Any]) -> list[Block]:

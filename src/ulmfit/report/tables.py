@@ -11,6 +11,7 @@ from ulmfit.report.fact_sheets import language_model_sheet
 from ulmfit.report.layout import Line, Sheet
 from ulmfit.report.leakage import leakage_sheet
 from ulmfit.report.measures import crossing_sheet, measure_sheet, row_cost_sheet
+from ulmfit.report.orderings import orderings_sheet
 from ulmfit.report.results import Study, read_study
 from ulmfit.report.sheets import experiment_sheet
 from ulmfit.store.files import write_text
@@ -42,7 +43,7 @@ def standing_alone(study: Study) -> list[Sheet]:
     ]
     # Of a study of baselines this one is empty: the workflow expects the file.
     sheets += [language_model_sheet(study), measure_sheet(study)]
-    sheets += [crossing_sheet(study), row_cost_sheet(study)]
+    sheets += [crossing_sheet(study), row_cost_sheet(study), orderings_sheet(study)]
     if study.leakage:
         sheets.append(leakage_sheet(study.leakage))
     return sheets
