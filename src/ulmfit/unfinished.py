@@ -18,7 +18,6 @@ from ulmfit.store.files import write_json
 from ulmfit.store.folders import replaced
 from ulmfit.studies import load_study
 
-
 MANIFEST = "manifest.json"
 REPORT = "report/report.html"
 

@@ -29,8 +29,9 @@ def so_far(plan: Plan, results: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     The first has a key more, ``waits``: for each run that is not finished, what it waits for. A
     run is finished when every training behind it, and a baseline's fit, has the recipe that the
     plan gives it, and when it was scored from the files that lie there: those that are gone, as
-    weights and texts may be, are not asked for. Of the second, rows have the seeds that are finished; a row that stands for the
-    better of several is there when all of them are, for else the choice would be another.
+    weights and texts may be, are not asked for. Of the second, rows have the seeds that are
+    finished; a row that stands for the better of several is there when all of them are, for else
+    the choice would be another.
     """
     whole = manifest(plan)
     files = _Files(results, plan.study.study)
