@@ -7,6 +7,7 @@ predictions, so that a table that is older than its runs is noticed.
 from __future__ import annotations
 
 import csv
+import math
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,11 @@ from typing import Any
 from ulmfit.config import paths
 from ulmfit.config.validation import check_name
 from ulmfit.errors import UserError
+from ulmfit.evaluate.arithmetic import Derived
+from ulmfit.evaluate.arithmetic import Place as TableRow
 from ulmfit.evaluate.cells import Cell, Study
+from ulmfit.evaluate.comparison_arithmetic import derive
+from ulmfit.evaluate.fact_arithmetic import OF_CELLS, OF_RUNS
 from ulmfit.evaluate.statistics import estimate_difference, estimate_error
 from ulmfit.report.cards import Trained, ancestry, read_optional, trainings
 from ulmfit.report.recipes import flatten
@@ -24,10 +29,15 @@ from ulmfit.report.recipes import flatten
 Row = Mapping[str, str]
 NAMES = ("cell", "path", "variant", "title", "name", "dataset")
 """Columns by which a row may be called, the first that knows the name."""
-COMPARED = ("difference", "p", "verdict", "n_needed")
-"""Beginnings of columns that compare a row with the reference."""
+COMPARED = (
+    *("difference", "difference_low", "difference_high", "p", "p_holm", "p_mcnemar", "verdict"),
+    *("n_needed", "seeds_needed"),
+)
+"""Columns that compare a row with the reference."""
 WIDTH = 100
 SHOWN = 6
+OLDER = "  The table says {value}: it is older than the runs, make it again."
+TOLERANCE = 1e-9
 KEPT = "\u00a0"
 """A blank at which no line breaks."""
 
@@ -55,15 +65,17 @@ def explain(results: Path, table: str, row: str, column: str) -> list[str]:
     lines = [f"{column} = {value}", f"  {place.file}, line {place.line}"]
     runs: list[str] = []
     experiment = _experiment(study, place, table)
+    derived = derive_cell(study, place)
     if experiment is not None:
         for entry in _entries(experiment, place.row):
             cells = _cells(study, experiment, entry, place)
-            lines += _arithmetic(study, experiment, cells, place)
+            lines += _arithmetic(study, experiment, cells, place, derived)
             runs += [run for cell in cells for run in cell.runs]
     elif path := place.row.get("path") or place.row.get("run"):
         runs = [path]
     else:
         lines += _counts(study, place.row)
+    lines += [line for line in _derivation(derived, place) if line not in lines or not line]
     members = [part for path in runs for part in (path, *_members(study, path))]
     trained = _chain(dict.fromkeys(members), every)
     lines += _trainings(results, trained)
@@ -136,7 +148,7 @@ def _cells(
     """The cell, and the one that it is compared with where the column compares."""
     fold = experiment["fold"]
     cells = [study.cell(entry, fold)]
-    if place.column.startswith(COMPARED):
+    if place.column in COMPARED:
         wanted = (experiment["reference"] or {}).get("/".join(cells[0].group))
         others = [other for other in experiment["cells"] if other["id"] == wanted]
         cells += [study.cell(other, fold) for other in others if other["id"] != entry["id"]]
@@ -144,9 +156,16 @@ def _cells(
 
 
 def _arithmetic(
-    study: Study, experiment: Mapping[str, Any], cells: Sequence[Cell], place: Place
+    study: Study,
+    experiment: Mapping[str, Any],
+    cells: Sequence[Cell],
+    place: Place,
+    derived: Derived | None,
 ) -> Iterator[str]:
-    """Wrong documents of each run, their mean with its interval, and the difference."""
+    """Wrong documents of each run, their mean with its interval, and the difference.
+
+    A column that is no error has no use for them: it is derived from something else.
+    """
     yield f"  experiment {experiment['name']}: {experiment['title']}; fold {experiment['fold']}"
     for cell in cells:
         n = len(cell.document)
@@ -156,6 +175,8 @@ def _arithmetic(
         yield f"{cell.entry['title']} ({cell.entry['id']})"
         if cell.chosen:
             yield from _choice(study, cell)
+        if derived is not None and not _of_errors(place.column):
+            continue
         for run, errors in zip(cell.runs, wrong, strict=True):
             yield f"  seed {study.runs[run]['seed']}: {errors} / {n} = {errors / n:.6f}  {run}"
         total = f"({' + '.join(map(str, wrong))}) / ({len(wrong)} x {n})"
@@ -167,10 +188,57 @@ def _arithmetic(
         yield ""
         yield f"difference: first minus second = {difference.value!r}"
         yield f"  95 % interval [{difference.low!r}, {difference.high!r}], p = {difference.p!r}"
-    if "error" in place.row and place.row["error"] != repr(estimate_error(cells[0].wrong).value):
-        yield f"  The table says {place.row['error']}: it is older than the runs, make it again."
-    if place.row.get("published") and place.column.startswith("published"):
-        yield f"  published: {cells[0].entry['published']} %, as the paper prints it"
+    told = place.row.get("error")
+    if place.column != "error" and told not in (None, repr(estimate_error(cells[0].wrong).value)):
+        yield OLDER.format(value=told)
+
+
+def _of_errors(column: str) -> bool:
+    """Whether a column rests on the wrong documents of each run alone."""
+    return (
+        column in COMPARED
+        or column in ("reproduced", "low", "high")
+        or (column.startswith("error") and "unique" not in column)
+    )
+
+
+def derive_cell(study: Study, place: Place) -> Derived | None:
+    """How a cell comes about; None for names, and where it is of no run that is known."""
+    table = place.file.stem
+    experiment = _experiment(study, place, table)
+    if table in OF_RUNS:
+        return OF_RUNS[table](study, place.row, place.column)
+    wanted = place.row.get("cell")
+    entry = (
+        next((e for e in experiment["cells"] if e["id"] == wanted), None) if experiment else None
+    )
+    if experiment is None or entry is None:
+        return None
+    row = TableRow(study, experiment, study.cell(entry, experiment["fold"]))
+    if table in OF_CELLS:
+        return OF_CELLS[table](row, place.row, place.column)
+    return derive(row, place.column)
+
+
+def _derivation(derived: Derived | None, place: Place) -> Iterator[str]:
+    if derived is None:
+        return
+    yield ""
+    yield f"how {place.column} comes about"
+    yield from (f"  {line}" for line in derived.lines)
+    yield "  gives nothing" if derived.value is None else f"  gives {derived.value}"
+    if not same(place.row[place.column], derived.value):
+        yield OLDER.format(value=place.row[place.column] or "nothing")
+
+
+def same(told: str, value: float | int | str | None) -> bool:
+    """Whether a cell says a value; numbers may differ by the order in which terms were added."""
+    if value is None or told == str(value):
+        return told == ("" if value is None else str(value))
+    try:
+        return math.isclose(float(told), float(value), rel_tol=TOLERANCE, abs_tol=TOLERANCE**2)
+    except ValueError:
+        return False
 
 
 def _choice(study: Study, cell: Cell) -> Iterator[str]:

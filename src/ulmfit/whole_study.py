@@ -81,7 +81,7 @@ def _archive(options: argparse.Namespace) -> None:
     index = archive_study(results, archive)
     print(f"{archive}: {len(index['readers'])} files for readers, {index['bytes'] / 1e6:.1f} MB")
     for what, names in (
-        ("comes back without text of documents", index["without_text"]),
+        ("comes back without text of documents or logs that are left out", index["without_text"]),
         ("left out, because it names folders of this machine", index["left_out"]),
     ):
         print(*(f"  {name}: {what}" for name in names), sep="\n", end="\n" if names else "")

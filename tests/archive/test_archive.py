@@ -221,6 +221,48 @@ def test_a_paper_that_is_not_that_of_the_runs_is_refused(changed: Copy, tmp_path
         archive_study(results, tmp_path / "archive")
 
 
+def logs_page(results: Path) -> None:
+    """A page that shows the text of a document and a log, as the report does."""
+    texts = results / "data/docstrings/documents.parquet"
+    logs = sorted((results / "logs").rglob("*.log"))
+    shown = [str(texts.exists()), *(f"{log.name}: {log.read_text()}" for log in logs)]
+    tables = (results / "tables" / "main.csv").read_text()
+    (results / "report/report.html").write_text("\n".join([*shown, tables]))
+
+
+@pytest.mark.parametrize("change", ["log", "lost log", "page"])
+def test_a_report_that_is_not_that_of_the_runs_is_refused(
+    changed: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setattr(readers, "READERS", (*readers.READERS, logs_page))
+    results = changed()
+    logs_page(results)
+    run = read_json(results / "manifest.json")["runs"][0]["path"]
+    changes = {
+        "log": lambda: (results / f"logs/{run}.log").write_text("of a later run\n"),
+        "lost log": lambda: (results / f"logs/{run}.log").unlink(),
+        "page": lambda: (results / "report/report.html").write_text("True, of older tables"),
+    }
+    changes[change]()
+    with pytest.raises(UserError, match=r"report/report\.html would not come back") as told:
+        archive_study(results, tmp_path / "archive")
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "archive").exists()
+
+
+def test_a_report_that_shows_logs_that_are_left_out_is_checked_with_them(
+    changed: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "READERS", (*readers.READERS, logs_page))
+    results = changed()
+    run = read_json(results / "manifest.json")["runs"][0]["path"]
+    (results / f"logs/{run}.log").write_text("/usr/lib/python3/warnings.py: a warning\n")
+    logs_page(results)
+    index = archive_study(results, tmp_path / "archive")
+    assert index["left_out"] == [f"logs/{run}.log"]
+    assert index["without_text"] == ["report/report.html"]
+
+
 def test_pages_that_show_text_are_told_and_checked_without_it(
     changed: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,8 @@ from synthetic_results import write_rows
 from ulmfit import cli
 from ulmfit.archiving import restore
 from ulmfit.errors import UserError
-from ulmfit.explanation import explain
+from ulmfit.evaluate.cells import Study
+from ulmfit.explanation import Place, derive_cell, explain, same
 from ulmfit.store.files import read_json
 
 
@@ -58,6 +59,87 @@ def test_runs_are_told_with_card_log_and_recipe(study: Path) -> None:
     assert "Synthetic CPU" in text
     assert f"optimizer.lr {card['recipe']['optimizer']['lr']}" in text
     assert "33" * 32 in text
+
+
+FACTS = ("before_test", "calibration", "confusion", "epochs", "hardest", "pairs", "runs")
+"""Tables of many lines that are alike: some of them are asked for."""
+
+
+def test_every_number_of_every_table_is_what_its_terms_give(study: Path) -> None:
+    read = Study(study / "manifest.json", study)
+    told: set[tuple[str, str]] = set()
+    for path in sorted((study / "tables").glob("*.csv")):
+        with open(path, newline="") as file:
+            rows = list(csv.DictReader(file))
+        for line in range(0, len(rows), max(1, len(rows) // 6) if path.stem in FACTS else 1):
+            for column, value in rows[line].items():
+                derived = derive_cell(read, Place(path, line + 2, rows[line], column))
+                where = (path.stem, line + 2, column, value, derived)
+                if derived is None:
+                    assert not re.fullmatch(r"-?\d+(\.\d+)?(e-\d+)?", value), where
+                else:
+                    assert same(value, derived.value), where
+                    assert derived.lines, where
+                    told |= {(path.stem, column)} if value else set()
+    wanted = ("macro_f1", "ece", "brier", "n_needed", "seeds_needed", "p_holm", "error_unique")
+    assert {("main", column) for column in (*wanted, "published_low", "p_mcnemar")} - told <= {
+        ("main", "p_mcnemar")
+    }
+    costs = ("wall_s", "cpu_s", "parameters_trained")
+    assert {("costs", column) for column in costs} <= told
+    assert {("crossings", column) for column in ("n_labelled", "low", "high")} & told
+
+
+def sums(lines: list[str]) -> list[float]:
+    """What the sums give that lines show as ``(a + b) / n``."""
+    found = [re.search(r"\(([\d.e+ -]+)\) / (\d+) = ", line) for line in lines]
+    terms = [(match[1].split(" + "), int(match[2])) for match in found if match]
+    return [sum(map(float, parts)) / count for parts, count in terms]
+
+
+@pytest.mark.parametrize("column", ["macro_f1", "ece", "brier"])
+def test_the_terms_that_are_shown_add_up_to_the_cell(study: Path, column: str) -> None:
+    lines = explain(study, "main", "ULMFiT", column)
+    value = float(row_of(study, "main", "ULMFiT")[column])
+    assert sums(lines)[-1] == pytest.approx(value, abs=1e-6)
+    assert f"  gives {value!r}" in lines
+    assert not any("wrong" in line or "interval" in line for line in lines)
+
+
+def test_the_bins_that_are_shown_add_up_to_the_calibration_error(study: Path) -> None:
+    lines = explain(study, "main", "ULMFiT", "ece")
+    n = int(row_of(study, "main", "ULMFiT")["n"])
+    bins = [re.search(r": (\d+) x \|([\d.]+) - ([\d.]+)\| = ", line) for line in lines]
+    parts = [(int(match[1]), float(match[2]), float(match[3])) for match in bins if match]
+    assert sum(count for count, _, _ in parts) == 3 * n
+    value = sum(count * abs(right - sure) for count, right, sure in parts) / (3 * n)
+    assert value == pytest.approx(float(row_of(study, "main", "ULMFiT")["ece"]), abs=1e-6)
+
+
+def test_what_a_row_costs_is_the_sum_of_its_stages_cards(study: Path) -> None:
+    with open(study / "tables/costs.csv", newline="") as file:
+        line, row = next(
+            (number, row)
+            for number, row in enumerate(csv.DictReader(file), start=2)
+            if row["title"] == "ULMFiT, fwd+bwd" and row["experiment"] == "ensembles"
+        )
+    text = explain(study, "costs", str(line), "wall_s")
+    runs = [re.match(r"  seed \d: (.*) = [\d.]+  ensembles/", each) for each in text]
+    cards = [re.findall(r"([\d.]+) \((\w+)\)", match[1]) for match in runs if match]
+    assert [[stage for _, stage in run] for run in cards] == [["classify", "classify"]] * 3
+    total = sum(float(value) for run in cards for value, _ in run)
+    assert total / 3 == pytest.approx(float(row["wall_s"]))
+
+
+def test_the_documents_that_are_needed_are_the_fewest_with_the_power(study: Path) -> None:
+    with open(study / "tables/main.csv", newline="") as file:
+        rows = list(enumerate(csv.DictReader(file), start=2))
+    line, row = next((line, row) for line, row in rows if row["n_needed"])
+    text = explain(study, "main", str(line), "n_needed")
+    found = [re.match(r"    (\d+) documents: power ([\d.]+)", each) for each in text]
+    powers = {int(match[1]): float(match[2]) for match in found if match}
+    n = int(row["n_needed"])
+    assert powers[n - 1] < 0.8 <= powers[n]
 
 
 def test_members_of_an_ensemble_are_told(study: Path) -> None:
@@ -147,6 +229,21 @@ def test_a_table_that_is_older_than_its_runs_is_told(changed: Callable[[], Path]
     assert any(
         "older than the runs" in line for line in explain(results, "main", "ULMFiT", "error")
     )
+
+
+@pytest.mark.parametrize("column", ["macro_f1", "brier", "n_unique", "ece"])
+def test_any_number_that_is_older_than_its_runs_is_told(
+    changed: Callable[[], Path], column: str
+) -> None:
+    results = changed()
+    path = results / "tables" / "main.csv"
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    write_rows(path, [{**row, column: "0.123"} for row in rows])
+    older = [
+        line for line in explain(results, "main", "ULMFiT", column) if "older than the runs" in line
+    ]
+    assert older == ["  The table says 0.123: it is older than the runs, make it again."]
 
 
 def test_a_restored_study_can_be_asked_too(study: Path, damaged: Path, tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from ulmfit.config.chains import steps
 from ulmfit.config.plan import Plan
+from ulmfit.config.runs import Run
 from ulmfit.evaluate.so_far import so_far
-from ulmfit.store.files import digest, read_json, write_json
+from ulmfit.store.files import digest, read_json, sha256, write_json
 from ulmfit.studies import load_study
 
 SMOKE = Path(__file__).parents[2] / "config/studies/smoke.yaml"
@@ -25,7 +26,8 @@ def plan() -> Plan:
 
 @pytest.fixture(scope="module")
 def every_file(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files of a finished study, as far as they are looked at: cards alone have content."""
+    """The files of a finished study, as far as they are looked at: cards and metrics alone have
+    content."""
     results = tmp_path_factory.mktemp("finished")
     unsealed = {run.path for run in plan.unsealed()}
     for run in plan.runs():
@@ -34,9 +36,8 @@ def every_file(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
             write_json(results / step.folder / "card.json", {"recipe_digest": recipe})
             (results / step.folder / "history.csv").touch()
         for folder in ("", "test") if run.path in unsealed else ("",):
-            (results / run.path / folder).mkdir(parents=True, exist_ok=True)
-            for name in ("metrics.json", "predictions.parquet"):
-                (results / run.path / folder / name).touch()
+            write_json(results / run.path / folder / "metrics.json", metrics_of(run, results))
+            (results / run.path / folder / "predictions.parquet").touch()
     whole, _ = so_far(plan, results)
     for entry in whole["leakage"]:
         (results / entry["path"]).parent.mkdir(parents=True, exist_ok=True)
@@ -47,6 +48,16 @@ def every_file(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def results(every_file: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(every_file, tmp_path / "results"))
+
+
+def metrics_of(run: Run, results: Path) -> dict[str, Any]:
+    """What a score says of its recipe and its inputs; texts are on no disk here."""
+    gone = {"results/smoke/data/docstrings-small/documents.parquet": "0" * 64}
+    if run.kind == "baseline":
+        recipe = digest({"name": run.fields["baseline"]})
+        return {"training": {"recipe_digest": recipe}, "inputs": gone}
+    cards = [f"{member.path}/card.json" for member in run.members or [run]]
+    return {"inputs": {**gone, **{f"results/smoke/{c}": sha256(results / c) for c in cards}}}
 
 
 def rows(part: dict[str, Any]) -> dict[str, list[tuple[str, int]]]:
@@ -114,6 +125,47 @@ def test_a_run_without_its_score_waits_for_that(plan: Plan, results: Path) -> No
     waits = so_far(plan, results)[0]["waits"]
     assert waits[kinds["baseline"].path] == "its fit"
     assert waits[kinds["ensemble"].path] == "its score"
+
+
+def test_a_baseline_of_another_recipe_is_not_finished(plan: Plan, results: Path) -> None:
+    run = next(run for run in plan.runs() if run.kind == "baseline")
+    older = {"name": run.fields["baseline"], "c": [1.0]}
+    path = results / run.path / "metrics.json"
+    write_json(path, {**read_json(path), "training": {"recipe_digest": digest(older)}})
+    whole, part = so_far(plan, results)
+    reason = f"its fit ({run.path}): what is there has another recipe"
+    assert whole["waits"] == {run.path: reason}
+    assert run.path not in {each["path"] for each in part["runs"]}
+
+
+@pytest.mark.parametrize("kind", ["baseline", "model", "ensemble"])
+def test_a_score_of_other_inputs_than_those_that_lie_there_is_not_finished(
+    plan: Plan, results: Path, kind: str
+) -> None:
+    run = next(run for run in plan.runs() if run.kind == kind)
+    path = results / run.path / "metrics.json"
+    inputs = {"results/smoke/data/docstrings-small/folds.parquet": "0" * 64}
+    write_json(path, {**read_json(path), "inputs": inputs})
+    assert so_far(plan, results)[0]["waits"] == {}
+    folds = results / "data/docstrings-small/folds.parquet"
+    folds.parent.mkdir(parents=True, exist_ok=True)
+    folds.write_text("other folds")
+    what = "its fit" if kind == "baseline" else "its score"
+    made_from = "what is there was made from another data/docstrings-small/folds.parquet"
+    assert so_far(plan, results)[0]["waits"] == {run.path: f"{what} ({run.path}): {made_from}"}
+    write_json(path, {**read_json(path), "inputs": {next(iter(inputs)): sha256(folds)}})
+    assert so_far(plan, results)[0]["waits"] == {}
+
+
+def test_a_score_of_the_sealed_fold_of_another_model_is_not_shown(
+    plan: Plan, results: Path
+) -> None:
+    run = next(run for run in plan.unsealed() if run.kind == "model")
+    path = results / run.path / "test/metrics.json"
+    write_json(path, {"inputs": {f"results/smoke/{run.path}/card.json": "0" * 64}})
+    whole, part = so_far(plan, results)
+    assert whole["waits"] == {}
+    assert part["unsealed"] == [path for path in whole["unsealed"] if path != run.path]
 
 
 def test_the_better_of_several_waits_for_all_of_them(plan: Plan, results: Path) -> None:

@@ -62,8 +62,9 @@ def test_a_sealed_test_fold_counts_nothing(crowded: Path) -> None:
     assert written["test_evaluations"] == {"total": 0, "runs": {}}
 
 
-def test_disk_use_is_bytes_by_folder_without_the_report(tmp_path: Path) -> None:
-    for name, size in (("lm/a/x", 10), ("lm/b", 5), ("tables/t", 3), ("report/r", 99)):
+def test_disk_use_is_bytes_by_folder_without_reports(tmp_path: Path) -> None:
+    files = {"lm/a/x": 10, "lm/b": 5, "tables/t": 3, "report/r": 99}
+    for name, size in {**files, "so-far/r": 99, ".so-far.1.new/r": 99}.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x" * size)

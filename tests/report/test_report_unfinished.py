@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,20 @@ from finished_study import finish
 
 from synthetic_results import SyntheticResults
 from ulmfit.evaluate.tables import make_tables
+from ulmfit.report.paper import make_paper
+from ulmfit.report.paper_content import paper_content
 from ulmfit.report.results import Study, read_study
 from ulmfit.report.sheets import experiment_sheet
-from ulmfit.report.unfinished import gap_statements, unfinished_sheet, unfinished_statement
+from ulmfit.report.tables import escape as tables_escape
+from ulmfit.report.tables import make_markdown
+from ulmfit.report.tex import escape as tex_escape
+from ulmfit.report.tex import make_tex
+from ulmfit.report.unfinished import (
+    gap_statements,
+    make_gap_table,
+    unfinished_sheet,
+    unfinished_statement,
+)
 from ulmfit.store.files import read_json, write_json
 
 WAITS = "LM fine-tuning (ft/somewhere), not begun"
@@ -79,6 +91,59 @@ def test_each_missing_line_is_named_with_what_it_waits_for(
     column = [item.heading for item in experiment_sheet(main).columns].index("Seeds")
     assert line.cells[column].text.startswith(f"{seeds - 1} of {seeds}")
     assert reference["seeds"] == str(seeds - 1)
+
+
+def test_every_table_and_the_paper_mark_what_is_missing(
+    unfinished: tuple[Study, list[str], Path],
+) -> None:
+    study, gone, results = unfinished
+    manifest, tables = results / "manifest.json", results / "tables"
+    make_markdown(manifest, tables)
+    make_tex(manifest, tables)
+    for experiment in study.experiments:
+        told = gap_statements(study, experiment)
+        assert told
+        markdown = (tables / f"{experiment.name}.md").read_text(encoding="utf-8")
+        latex = (tables / f"{experiment.name}.tex").read_text(encoding="utf-8")
+        for statement in (*told, unfinished_statement(study)):
+            assert tables_escape(statement) in markdown
+            assert tex_escape(statement) in latex
+    with open(make_gap_table(manifest, tables), newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["run"] for row in rows} == set(gone)
+    assert {row["waits_for"] for row in rows} == {WAITS}
+    cells = {(item.name, cell) for item in study.experiments for cell in item.cells}
+    assert {(row["experiment"], row["cell"]) for row in rows} <= cells
+    finish(results)
+    content = paper_content(study, results, read_json(results / "provenance.json"), ())
+    said = [block["text"] for block in content["abstract"] if block["kind"] == "gap"]
+    assert unfinished_statement(study) in said
+    shown = [
+        block["text"]
+        for section in content["sections"]
+        for block in section["blocks"]
+        if block["kind"] == "gap"
+    ]
+    assert set(shown) >= {
+        text for experiment in study.experiments for text in gap_statements(study, experiment)
+    }
+    listed = [section["heading"] for section in content["appendix"]]
+    assert "Runs that are not there" in listed
+
+
+def test_the_paper_reads_what_lies_beside_its_manifest(
+    unfinished: tuple[Study, list[str], Path], tmp_path: Path
+) -> None:
+    _, _, results = unfinished
+    finish(results)
+    beside = tmp_path / "so-far"
+    for name in ("tables", "figures"):
+        shutil.copytree(results / name, beside / name)
+        shutil.rmtree(results / name)
+    for name in ("manifest.json", "provenance.json"):
+        (results / name).rename(beside / name)
+    pdf = make_paper(beside / "manifest.json", results, beside / "report/paper.pdf")
+    assert pdf.read_bytes().startswith(b"%PDF")
 
 
 def test_a_sealed_fold_is_what_its_rows_wait_for(synthetic_results: SyntheticResults) -> None:

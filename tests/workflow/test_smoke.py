@@ -216,6 +216,9 @@ def test_what_is_finished_of_an_unfinished_study_can_be_seen(finished, tmp_path)
     html = (results / "so-far/report/report.html").read_text()
     assert "pretraining (lm/library-docs-small/word/fwd/ulmfit/s0), not begun" in html
     assert "the test fold opens when every run is finished" in html
+    assert (results / "so-far/report/paper.pdf").read_bytes().startswith(b"%PDF")
+    assert "Waits for" in (results / "so-far/tables/main.tex").read_text()
+    assert "not begun" in (results / "so-far/tables/unfinished.csv").read_text()
     made = {path for path in results.rglob("*") if path.is_file()} - before
     assert all(path.is_relative_to(results / "so-far") for path in made)
 

@@ -110,7 +110,9 @@ rule report:
         text_files(paths.SOURCE),
         text_files(paths.FOLD_COUNTS),
         # The report opens every run: its card and recipe, and the text of documents that were hard.
-        # Logs are no output that a rule could wait for; a log changes with the card beside it.
+        # Logs are no output that a rule could wait for; a log changes with the card beside it. The
+        # page names the place of each, says which are not there, and no archive takes a page whose
+        # logs have changed since.
         dossier_files(),
         tables=rules.tables.output,
         figures=rules.figures.output,

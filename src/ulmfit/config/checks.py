@@ -39,7 +39,7 @@ def check_names(study: Study, variants: Iterable[str]) -> None:
             _check_path_name(where, what, pattern, name)
     for name in study.order:
         check_name(name, study.experiments, f"{where}: order", "experiment")
-    for name in (*paths.FACT_TABLES, *paths.READ_TABLES):
+    for name in (*paths.FACT_TABLES, *paths.READ_TABLES, paths.UNFINISHED):
         if name in study.experiments:
             raise UserError(f"{where}: no experiment may be called {name!r}")
 

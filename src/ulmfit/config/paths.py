@@ -71,5 +71,8 @@ PAPER = "report/paper.pdf"
 READ_TABLES = ("language_models", "leakage", "measures", "crossings", "costs", "orderings")
 """Those that readers see as Markdown; ``measures`` shows columns of all experiments."""
 
+UNFINISHED = "unfinished"
+"""Table of the runs that a study waits for, beside those of an unfinished one."""
+
 WEIGHTS = "model.safetensors"
 TOKEN_FILES = ("tokens.json", "ids.npy", "documents.npz", "vocabulary.txt")

@@ -11,8 +11,9 @@ import platform
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def baseline(
         predict, chosen = BASELINES[name](fit, select, len(classes), options)
         shown = rows.of(np.isin(rows.fold, ["test"] if test else ["select", "report"]))
         probability = predict(shown.text).astype(np.float32)
-    recipe = {"name": name, **options}
+    recipe = baseline_recipe(name, options)
     card = {
         "stage": "baseline",
         "recipe": recipe,
@@ -84,6 +85,11 @@ def baseline(
         weights=digest([recipe, len(fit.text), sha256(documents), sha256(folds)]),
         facts={"training": card, "member_cards": [], "members": []},
     )
+
+
+def baseline_recipe(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a baseline's card has as its recipe; the workflow gives no options."""
+    return {"name": name, **options}
 
 
 def _peak_memory_mib() -> float:

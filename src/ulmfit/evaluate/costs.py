@@ -36,7 +36,7 @@ def cost_row(study: Study, experiment: Row, cell: Cell, error: float) -> Row:
     does not have it: tokens and parameters of baselines, everything of a model one of whose parents
     is not of this study.
     """
-    runs = [list(_stages(study, run)) for run in cell.runs]
+    runs = [list(stages_behind(study, run)) for run in cell.runs]
     known = all(card is not None for cards in runs for card in cards)
     stages = [card["stage"] for card in runs[0] if card is not None]
     counted = [
@@ -57,7 +57,7 @@ def cost_row(study: Study, experiment: Row, cell: Cell, error: float) -> Row:
     }
 
 
-def _stages(study: Study, run: str) -> Iterator[Card | None]:
+def stages_behind(study: Study, run: str) -> Iterator[Card | None]:
     """Cards of all stages behind a run, parents first, each once; None for an unknown parent."""
     found: dict[str, Card] = {}
     waiting = list(study.cards(run))
@@ -87,13 +87,17 @@ def _parameters(runs: Sequence[Sequence[Card]]) -> int | None:
 
     None for baselines, and for recipes with keys that this version does not know.
     """
-    if any(card["stage"] != "classify" for card in runs[0]):
+    found = [parameters_trained(card) for card in runs[0]]
+    known = [number for number in found if number is not None]
+    return sum(known) if len(known) == len(found) else None
+
+
+def parameters_trained(card: Card) -> int | None:
+    """Parameters of the groups that training a classifier changed; None for another card."""
+    if card["stage"] != "classify":
         return None
     try:
-        recipes = [from_json(Classifier, json.dumps(card["recipe"])) for card in runs[0]]
+        recipe = from_json(Classifier, json.dumps(card["recipe"]))
     except TypeError:
         return None
-    return sum(
-        classifier_parameters_trained(recipe, card["vocabulary_size"], len(card["classes"]))
-        for recipe, card in zip(recipes, runs[0], strict=True)
-    )
+    return classifier_parameters_trained(recipe, card["vocabulary_size"], len(card["classes"]))

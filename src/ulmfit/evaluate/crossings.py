@@ -96,8 +96,8 @@ def crossing_rows(experiment: Row, cells: Sequence[Cell]) -> list[Row]:
     """
     sides = {cell.entry["id"]: Side.of(cell.wrong) for cell in cells}
     rows: list[Row] = []
-    curves = _curves(cells)
-    for curve in curves:
+    lines = curves(cells)
+    for curve in lines:
         runs = {run for cell in curve for run in cell.runs}
         for target in cells:
             same = target.entry["dataset"] == curve[0].entry["dataset"]
@@ -119,7 +119,7 @@ def crossing_rows(experiment: Row, cells: Sequence[Cell]) -> list[Row]:
                     "low": largest if math.isinf(found.low) else found.low or None,
                     "high": _inside(found.high) if found.high else smallest,
                     "statement": _statement(found, curve, target)
-                    if found.labels and _worth_saying(experiment, curves, curve, target)
+                    if found.labels and _worth_saying(experiment, lines, curve, target)
                     else None,
                     "cell": curve[0].entry["id"],
                     "of_cell": target.entry["id"],
@@ -132,13 +132,13 @@ def crossing_rows(experiment: Row, cells: Sequence[Cell]) -> list[Row]:
 
 
 def _worth_saying(
-    experiment: Row, curves: Sequence[Sequence[Cell]], curve: Sequence[Cell], target: Cell
+    experiment: Row, lines: Sequence[Sequence[Cell]], curve: Sequence[Cell], target: Cell
 ) -> bool:
     """Whether a row reaches the reference, or the worst model another one, with its fewest labels.
 
     A row that stands for the better of several is not named where these are rows themselves.
     """
-    here = [other for other in curves if _line(other[0])[0] == _line(target)[0]]
+    here = [other for other in lines if _line(other[0])[0] == _line(target)[0]]
     if not any(target is other[0] for other in here):
         return False
     shown = {other[0].entry["id"] for other in here}
@@ -158,14 +158,14 @@ def _line(cell: Cell) -> tuple[str, ...]:
     return tuple(str(cell.entry[key]) for key in keys)
 
 
-def _curves(cells: Sequence[Cell]) -> list[list[Cell]]:
+def curves(cells: Sequence[Cell]) -> list[list[Cell]]:
     """Cells of each row that has several sizes, ascending; of equal sizes the first."""
     lines: dict[tuple[str, ...], dict[int, Cell]] = {}
     for cell in cells:
         if cell.labelled:
             lines.setdefault(_line(cell), {}).setdefault(cell.labelled, cell)
-    curves = [[sizes[size] for size in sorted(sizes)] for sizes in lines.values()]
-    return [curve for curve in curves if len(curve) > 1]
+    found = [[sizes[size] for size in sorted(sizes)] for sizes in lines.values()]
+    return [curve for curve in found if len(curve) > 1]
 
 
 def _inside(labels: float) -> float | None:

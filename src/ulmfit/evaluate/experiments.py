@@ -54,7 +54,7 @@ def cell_rows(experiment: Row, cells: Sequence[Cell]) -> list[Row]:
     rows, tested = [], {}
     for cell in cells:
         row = _error_row(cell)
-        reference = _reference_of(experiment, cell, by_id)
+        reference = reference_of(experiment, cell, by_id)
         if reference is not None and reference.runs != cell.runs:
             row |= _difference_row(cell, reference)
             if row["p"] is not None:
@@ -71,7 +71,8 @@ def cell_rows(experiment: Row, cells: Sequence[Cell]) -> list[Row]:
     return rows
 
 
-def _reference_of(experiment: Row, cell: Cell, by_id: dict[str, Cell]) -> Cell | None:
+def reference_of(experiment: Row, cell: Cell, by_id: dict[str, Cell]) -> Cell | None:
+    """The cell that ``cell`` is compared with, itself perhaps; None if the experiment has none."""
     references = experiment["reference"]
     if not references:
         return None

@@ -58,15 +58,20 @@ def documents_needed(difference: float, chances: Chances) -> int | None:
     None if there is no difference, and where the chance of the seeds alone is too large for any
     number of documents (up to :data:`MOST_DOCUMENTS`).
     """
-    lasting = chances.seeds - chances.interaction
 
     def enough(n: int) -> bool:
-        share = chances.n / n
-        left = (lasting + chances.interaction * share) / chances.seeds if chances.seeds else 0.0
-        parts = [(variance * left, degrees) for variance, degrees in chances.parts]
-        return power(difference, parts, chances.documents * share, max(1, n - 1)) >= POWER
+        return power_of_documents(difference, chances, n) >= POWER
 
     return _fewest(enough, 2, MOST_DOCUMENTS) if difference else None
+
+
+def power_of_documents(difference: float, chances: Chances, n: int) -> float:
+    """The power that ``n`` documents would have, at the seeds there are."""
+    share = chances.n / n
+    lasting = chances.seeds - chances.interaction
+    left = (lasting + chances.interaction * share) / chances.seeds if chances.seeds else 0.0
+    parts = [(variance * left, degrees) for variance, degrees in chances.parts]
+    return power(difference, parts, chances.documents * share, max(1, n - 1))
 
 
 def seeds_needed(difference: float, chances: Chances) -> int | None:
@@ -77,12 +82,15 @@ def seeds_needed(difference: float, chances: Chances) -> int | None:
     """
 
     def enough(count: int) -> bool:
-        parts = [
-            (variance * (degrees + 1) / count, count - 1) for variance, degrees in chances.parts
-        ]
-        return power(difference, parts, chances.documents, chances.document_degrees) >= POWER
+        return power_of_seeds(difference, chances, count) >= POWER
 
     return _fewest(enough, FEWEST_SEEDS, MOST_SEEDS) if difference and chances.seeds else None
+
+
+def power_of_seeds(difference: float, chances: Chances, count: int) -> float:
+    """The power that ``count`` seeds a side would have, on the documents there are."""
+    parts = [(variance * (degrees + 1) / count, count - 1) for variance, degrees in chances.parts]
+    return power(difference, parts, chances.documents, chances.document_degrees)
 
 
 def _fewest(enough: Callable[[int], bool], least: int, most: int) -> int | None:

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ulmfit.config.chains import Step, steps
+from ulmfit.config.chains import steps
 from ulmfit.config.manifest import manifest
 from ulmfit.config.plan import Plan
 from ulmfit.config.runs import Run
-from ulmfit.store.files import digest, read_json
+from ulmfit.evaluate.baselines import baseline_recipe
+from ulmfit.store.files import digest, read_json, sha256
 
 STAGES = {"pretrain": "pretraining", "finetune": "LM fine-tuning", "classify": "its training"}
+OTHER_RECIPE = "what is there has another recipe"
 SCORED = ("metrics.json", "predictions.parquet")
 
 
@@ -24,21 +27,22 @@ def so_far(plan: Plan, results: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the manifest of the whole study, the manifest of what is finished of it).
 
     The first has a key more, ``waits``: for each run that is not finished, what it waits for. A
-    run is finished when it is scored and every training behind it has the recipe that the plan
-    gives it. Of the second, rows have the seeds that are finished; a row that stands for the
-    better of several is there when all of them are, for else the choice would be another.
+    run is finished when every training behind it, and a baseline's fit, has the recipe that the
+    plan gives it, and when it was scored from the files that lie there: those that are gone, as
+    weights and texts may be, are not asked for. Of the second, rows have the seeds that are
+    finished; a row that stands for the better of several is there when all of them are, for else
+    the choice would be another.
     """
     whole = manifest(plan)
+    files = _Files(results, plan.study.study)
     waits = {
-        run.path: reason
-        for run in plan.runs()
-        if (reason := _reason(plan, run, results)) is not None
+        run.path: reason for run in plan.runs() if (reason := _reason(plan, run, files)) is not None
     }
     there = {run["path"] for run in whole["runs"]} - waits.keys()
     tested = {
         path
         for path in there.intersection(whole["unsealed"])
-        if _has(results / path / "test", SCORED)
+        if _has(results / path / "test", SCORED) and not files.changed(f"{path}/test")
     }
     models = [
         model
@@ -59,23 +63,55 @@ def so_far(plan: Plan, results: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return {**whole, "waits": waits}, part
 
 
-def _reason(plan: Plan, run: Run, results: Path) -> str | None:
+class _Files:
+    """The files of a study, each read once, and whether they are those that runs were scored from.
+
+    ``metrics.json`` names its inputs with the folder of the results as the job saw it.
+    """
+
+    def __init__(self, results: Path, study: str) -> None:
+        self.results, self.prefix = results, f"results/{study}/"
+        self.digest = cache(sha256)
+
+    def changed(self, folder: str) -> str:
+        """Name of an input of the score in ``folder`` that is another now; empty if there is none.
+
+        An input that does not lie there any more cannot have become another.
+        """
+        inputs: dict[str, str] = read_json(self.results / folder / "metrics.json").get("inputs", {})
+        for name, before in inputs.items():
+            _, found, rest = name.rpartition(self.prefix)
+            path = self.results / rest
+            if found and path.exists() and self.digest(path) != before:
+                return rest
+        return ""
+
+
+def _reason(plan: Plan, run: Run, files: _Files) -> str | None:
     """What a run waits for first; None if it is finished."""
+    results = files.results
     for step in steps(plan, run):
         where = f"{STAGES[step.stage]} ({step.folder})"
         if not _has(results / step.folder, ("card.json", "history.csv")):
             begun = (results / step.folder / "checkpoints").is_dir()
             return f"{where}, {'begun' if begun else 'not begun'}"
-        if not _as_planned(step, results):
-            return f"{where}: what is there has another recipe"
+        card = read_json(results / step.folder / "card.json")
+        if not _as_planned(card, json.loads(step.recipe)):
+            return f"{where}: {OTHER_RECIPE}"
+    what = "its fit" if run.kind == "baseline" else "its score"
     if not _has(results / run.path, SCORED):
-        return "its fit" if run.kind == "baseline" else "its score"
+        return what
+    if run.kind == "baseline":
+        card = read_json(results / run.path / "metrics.json").get("training") or {}
+        if not _as_planned(card, baseline_recipe(run.fields["baseline"], {})):
+            return f"{what} ({run.path}): {OTHER_RECIPE}"
+    if other := files.changed(run.path):
+        return f"{what} ({run.path}): what is there was made from another {other}"
     return None
 
 
-def _as_planned(step: Step, results: Path) -> bool:
-    card = read_json(results / step.folder / "card.json")
-    return bool(card["recipe_digest"] == digest(json.loads(step.recipe)))
+def _as_planned(card: Mapping[str, Any], recipe: Mapping[str, Any]) -> bool:
+    return bool(card.get("recipe_digest") == digest(recipe))
 
 
 def _has(folder: Path, names: Collection[str]) -> bool:

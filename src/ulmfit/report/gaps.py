@@ -18,6 +18,7 @@ class Gap:
     """One planned line without all its numbers, and the runs (folders) that are not there yet."""
 
     experiment: str
+    cell: str
     title: str
     runs: tuple[str, ...]
     planned: int
@@ -51,6 +52,7 @@ def gaps(study: Study, experiment: Experiment) -> list[Gap]:
             found.append(
                 Gap(
                     experiment.name,
+                    name,
                     f"{title} ({_setting(cell)})" if several else title,
                     tuple(path for path in planned if path not in there),
                     len(planned),

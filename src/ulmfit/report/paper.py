@@ -14,14 +14,14 @@ from ulmfit.store.files import read_json
 def make_paper(manifest: Path | str, results: Path | str, output: Path | str) -> Path:
     """Write the paper of a study as a PDF; equal files give equal bytes.
 
-    ``results`` is ``results/<study>`` with ``tables/``, ``figures/`` and ``provenance.json`` in it.
-    Tables and figures that are not there are gaps that the paper names; raises UserError for what
-    is damaged, and where there is no provenance.
+    ``manifest`` lies beside ``tables/``, ``figures/`` and ``provenance.json``, as for
+    :func:`ulmfit.report.html.make_report`; ``results`` is ``results/<study>`` with the runs. Tables
+    and figures that are not there are gaps that the paper names; raises UserError for what is
+    damaged, and where there is no provenance.
     """
-    results = Path(results)
-    tables = results / "tables"
-    study = read_study(manifest, tables, partial=True)
-    listed = results / "figures" / "figures.json"
+    results, beside = Path(results), Path(manifest).parent
+    study = read_study(manifest, beside / "tables", partial=True)
+    listed = beside / "figures" / "figures.json"
     figures = read_json(listed) if listed.exists() else []
     keys = {"name", "kind", "experiment", "title", "caption"}
     if not all(keys <= set(item) for item in figures):
@@ -29,8 +29,8 @@ def make_paper(manifest: Path | str, results: Path | str, output: Path | str) ->
     content = paper_content(
         study,
         results,
-        read_json(results / "provenance.json"),
+        read_json(beside / "provenance.json"),
         [{**item, "picture": place} for place, item in enumerate(figures)],
     )
-    pictures = [results / "figures" / f"{item['name']}.svg" for item in figures]
+    pictures = [beside / "figures" / f"{item['name']}.svg" for item in figures]
     return typeset(content, pictures, output)

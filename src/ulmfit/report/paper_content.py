@@ -28,6 +28,7 @@ from ulmfit.report.paper_sheets import (
 from ulmfit.report.recipes import departures, used_recipes
 from ulmfit.report.results import Experiment, Study
 from ulmfit.report.sheets import experiment_sheet
+from ulmfit.report.unfinished import gap_statements, unfinished_sheet, unfinished_statement
 
 Block = dict[str, Any]
 Section = dict[str, Any]
@@ -81,6 +82,8 @@ def _abstract(study: Study, said: Sequence[Finding]) -> list[Block]:
         blocks += _finding(finding)
     blocks += [_text(_verdicts(study.experiments))] if said else []
     missing = sum(len(gaps(study, item)) for item in study.experiments)
+    if unfinished := unfinished_statement(study):
+        blocks.append(_gap(unfinished))
     if missing:
         blocks.append(
             _gap(
@@ -172,7 +175,7 @@ def _experiment(
     for finding in said:
         if finding.experiment == experiment.name:
             blocks += _finding(finding)
-    blocks += [_gap(gap.statement) for gap in gaps(study, experiment)]
+    blocks += [_gap(statement) for statement in gap_statements(study, experiment)]
     shown = [_table(_titled(experiment_sheet(experiment)))] if experiment.rows else []
     shown += [
         _figure(item)
@@ -257,6 +260,8 @@ def _appendix(study: Study, results: Path, figures: Sequence[Entry]) -> list[Sec
         sections.append(_section("Confusion of classes", tables))
     if study.leakage:
         sections.append(_section("Duplicates", [_table(leakage_sheet(study.leakage))]))
+    if (missing := unfinished_sheet(study)) is not None:
+        sections.append(_section("Runs that are not there", [_table(missing)]))
     sections.append(_section("Sources", _sources(study, results)))
     return sections
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import ulmfit
+from ulmfit.config import paths
 from ulmfit.report.cards import STAGES, Trained, read_optional, trainings
 from ulmfit.report.results import read_manifest
 from ulmfit.store.files import canonical_json, digest, sha256, write_json
@@ -85,11 +86,12 @@ def cost(trained: Iterable[Trained]) -> dict[str, dict[str, float]]:
 
 
 def disk_use(results: Path) -> dict[str, int]:
-    """Bytes of the files in each folder of ``results``; the report itself does not count."""
+    """Bytes of the files in each folder of ``results``; reports, whole or so far, do not count."""
     use: dict[str, int] = {}
     for folder, _, files in os.walk(results):
         stage = Path(folder).relative_to(results).parts[:1]
-        if stage and stage[0] != "report":
+        # A name that begins with a dot is what another process has not finished.
+        if stage and stage[0] not in ("report", paths.SO_FAR) and stage[0][0] != ".":
             size = sum(os.lstat(os.path.join(folder, name)).st_size for name in files)
             use[stage[0]] = use.get(stage[0], 0) + size
     return use

@@ -14,6 +14,7 @@ from ulmfit.report.measures import crossing_sheet, measure_sheet, row_cost_sheet
 from ulmfit.report.orderings import orderings_sheet
 from ulmfit.report.results import Study, read_study
 from ulmfit.report.sheets import experiment_sheet
+from ulmfit.report.unfinished import gap_statements, unfinished_sheet, unfinished_statement
 from ulmfit.store.files import write_text
 
 
@@ -34,19 +35,28 @@ def make_markdown(manifest: Path | str, tables: Path | str) -> list[Path]:
 def standing_alone(study: Study) -> list[Sheet]:
     """The sheet of each experiment, of the language models and of the duplicates.
 
-    A file stands alone, so each experiment says what the seeds are; the report says it once.
+    A file stands alone, so each experiment says what the seeds are; the report says it once. Where
+    the study is not finished, every sheet says so, each experiment names its lines that are missing
+    and what they wait for, and one more sheet, ``unfinished``, lists the runs.
     """
     statement = study.manifest["seeds"].get("statement")
     sheets = [
-        replace(sheet, notes=(*sheet.notes, statement)) if statement else sheet
-        for sheet in map(experiment_sheet, study.experiments)
+        _noted(experiment_sheet(experiment), [statement or "", *gap_statements(study, experiment)])
+        for experiment in study.experiments
     ]
     # Of a study of baselines this one is empty: the workflow expects the file.
     sheets += [language_model_sheet(study), measure_sheet(study)]
     sheets += [crossing_sheet(study), row_cost_sheet(study), orderings_sheet(study)]
     if study.leakage:
         sheets.append(leakage_sheet(study.leakage))
-    return sheets
+    missing = unfinished_sheet(study)
+    if missing is None:
+        return sheets
+    return [*(_noted(sheet, [unfinished_statement(study)]) for sheet in sheets), missing]
+
+
+def _noted(sheet: Sheet, notes: Iterable[str]) -> Sheet:
+    return replace(sheet, notes=(*sheet.notes, *filter(None, notes)))
 
 
 def markdown(sheet: Sheet) -> str:
