@@ -79,8 +79,8 @@ def test_power_at_another_significance_is_that_of_the_paired_t_test(significance
 
 def test_a_smaller_significance_needs_more_documents_and_more_seeds():
     found = chances([(1.0, side(0.2, 1)), (-1.0, side(0.26, 2))])
-    for needed in (documents_needed, seeds_needed):
-        at_5, at_1 = (needed(0.12, found, significance) for significance in (0.05, 0.01))
+    for needed, difference in ((documents_needed, 0.12), (seeds_needed, 0.06)):
+        at_5, at_1 = (needed(difference, found, significance) for significance in (0.05, 0.01))
         assert at_5 is not None
         assert at_1 is not None
         assert at_5 < at_1

@@ -202,6 +202,14 @@ def test_the_tables_of_all_experiments_are_on_the_page(
     assert lines
 
 
+def test_what_is_said_of_crossings_is_among_the_findings(reported: Path, page: Page) -> None:
+    study = read_study(reported / "manifest.json", reported / "tables")
+    findings = page.text[page.text.index("Key findings") : page.text.index("Experiments")]
+    said = [row["statement"] for row in study.crossings if row["statement"]]
+    assert said
+    assert all(statement in findings for statement in said)
+
+
 def test_every_table_has_a_caption_and_every_figure_too(page: Page) -> None:
     assert all(table.caption.strip() for table in page.tables)
     tags = [tag for tag, attributes in page.tags if attributes.get("class") != "spark"]
