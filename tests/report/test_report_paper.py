@@ -164,8 +164,8 @@ def test_a_text_of_installed_packages_is_cited_by_them(reported: Path, tmp_path:
     source = copy / read_json(copy / "manifest.json")["texts"]["docstrings"]["source"]
     write_json(source, {**read_json(source), "distributions": {"numpy": "2.4.6", "scipy": "1.17"}})
     assert any(
-        "nothing beyond the installed packages whose documentation it is: numpy 2.4.6 and scipy "
-        "1.17." in text
+        "nothing beyond the installed packages whose documentation the text is: numpy 2.4.6 and "
+        "scipy 1.17." in text
         for text in citation()
     )
 

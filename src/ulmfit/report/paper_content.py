@@ -144,7 +144,7 @@ def _origin(packages: Mapping[str, str]) -> str:
     if not packages:
         return "none is registered"
     named = wording.listing(f"{name} {version}" for name, version in packages.items())
-    return f"nothing beyond the installed packages whose documentation it is: {named}"
+    return f"nothing beyond the installed packages whose documentation the text is: {named}"
 
 
 def _overview(study: Study) -> list[Block]:
