@@ -123,7 +123,7 @@ def test_only_the_named_seeds_vary(make_plan, study):
         (
             ["pretrain", "finetune", "classify"],
             [0, 1],
-            "Runs differ in the seed of pretraining and language-model fine-tuning and classifier "
+            "Runs differ in the seed of pretraining, language-model fine-tuning and classifier "
             "training, varied together (2 seeds).",
         ),
     ],
@@ -132,6 +132,16 @@ def test_the_statement_on_seeds_says_what_varies(make_plan, study, vary, runs, s
     study["seeds"] = {"runs": runs, "vary": vary}
     said = seeds_statement(make_plan(study))
     assert said == f"{statement} The folds are the same for all (split seed 0)."
+
+
+@pytest.mark.parametrize("vary", [["pretrain"], ["pretrain", "finetune"], ["finetune"]])
+def test_language_models_that_differ_in_a_seed_have_it_in_their_line(make_plan, study, vary):
+    study["seeds"] = {"runs": [4, 5], "vary": vary}
+    models = language_models(make_plan(study))
+    tuned = [m for m in models if m["stage"] == "finetune" and m["corpus"]]
+    assert {m["seed"] for m in tuned} == {4, 5}
+    keys = ("name", "dataset", "corpus", "tokenizer", "direction", "n_text", "seed")
+    assert len({tuple(m[key] for key in keys) for m in tuned}) == len(tuned)
 
 
 @pytest.mark.parametrize("vary", [[], ["classify"], ["finetune", "classify"]])

@@ -63,9 +63,37 @@ def at(found, n):
     return power(0.06, parts, found.documents * share, n - 1)
 
 
-def side(error, seed, runs=3, documents=800):
-    table = Table(runs, documents, error, 2.0, (0.02,))
+def side(error, seed, runs=3, documents=800, shift=0.02):
+    table = Table(runs, documents, error, 2.0, (shift,))
     return Side.of(table.draw(np.random.default_rng(seed))[0])
+
+
+@pytest.mark.parametrize("significance", [0.05, 0.01, 0.001])
+def test_power_at_another_significance_is_that_of_the_paired_t_test(significance):
+    edge = stats.t.ppf(1 - significance / 2, 3999)
+    expected = stats.nct.sf(edge, 3999, 3.2) + stats.nct.cdf(-edge, 3999, 3.2)
+    difference = 3.2 * math.sqrt(0.08 / 4000)
+    found = power(difference, [], 0.08 / 4000, 3999, significance)
+    assert found == pytest.approx(expected, abs=0.005)
+
+
+def test_a_smaller_significance_needs_more_documents_and_more_seeds():
+    found = chances([(1.0, side(0.2, 1)), (-1.0, side(0.26, 2))])
+    for needed, difference in ((documents_needed, 0.12), (seeds_needed, 0.06)):
+        at_5, at_1 = (needed(difference, found, significance) for significance in (0.05, 0.01))
+        assert at_5 is not None
+        assert at_1 is not None
+        assert at_5 < at_1
+
+
+@pytest.mark.parametrize("significance", [0.05, 0.05 / 3, 0.005])
+@pytest.mark.parametrize("seed", range(6))
+def test_what_a_test_does_not_tell_needs_more_documents_than_it_had(significance, seed):
+    """At the very edge of the significance of the test, and within it."""
+    found = chances([(1.0, side(0.2, seed, shift=0.05)), (-1.0, side(0.26, seed + 10, shift=0.1))])
+    for share in (0.999, 0.6):
+        n = documents_needed(share * found.half_width(significance), found, significance)
+        assert n is None or n > found.n
 
 
 def test_a_larger_difference_needs_fewer_documents_and_a_smaller_chance_too():

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ulmfit.evaluate.statistics import (
+    SIGNIFICANCE,
     Estimate,
     adjust_holm,
     estimate_difference,
     estimate_error,
     estimate_gap,
+    holm_significance,
     mcnemar,
     verdict,
     wilson,
@@ -77,6 +79,24 @@ def test_gaps_cover_the_truth():
         gap = estimate_gap(Estimate(ours / 4000, *wilson(ours, 4000)), theirs / 545, 545)
         holds.append(gap.low <= 0 <= gap.high)
     assert 0.94 <= np.mean(holds) <= 0.965
+
+
+def test_the_significance_that_holm_leaves_by_hand():
+    # Three tests: a third, a half and all of 5 %; behind one that fails, what would have failed.
+    assert holm_significance([0.04, 0.001, 0.02]) == pytest.approx([0.05, 0.05 / 3, 0.025])
+    assert holm_significance([0.02, 0.021, 0.022]) == pytest.approx(
+        [0.05 / 3, 0.05 / 3 * 0.021 / 0.02, 0.05 / 3 * 0.022 / 0.02]
+    )
+    assert holm_significance([]) == []
+
+
+@given(st.lists(st.floats(1e-12, 1), min_size=1, max_size=12))
+def test_a_p_value_below_its_significance_is_one_that_holm_lets_pass(p):
+    for value, adjusted, level in zip(p, adjust_holm(p), holm_significance(p), strict=True):
+        assert SIGNIFICANCE / len(p) <= level * (1 + 1e-9)
+        assert level <= SIGNIFICANCE * (1 + 1e-9)
+        if adjusted != pytest.approx(SIGNIFICANCE):
+            assert (value < level) == (adjusted < SIGNIFICANCE)
 
 
 def test_holm_by_hand():

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from synthetic_results import SyntheticResults
-from ulmfit.report.findings import findings
+from ulmfit.report.findings import findings, telling_crossing
 from ulmfit.report.limits import limits, sealed_fold_statement
-from ulmfit.report.results import Experiment, read_study
+from ulmfit.report.results import Experiment, Study, read_study
 
 ROW = {
     "dataset": "docstrings",
@@ -83,6 +83,50 @@ def test_only_the_better_of_several_is_named() -> None:
 def test_what_was_said_is_not_said_again() -> None:
     rows = (ROW, _against("Full", "0.112", "0.1", "0.124", "worse"))
     assert len(findings([_experiment(*rows), _experiment(*rows)])) == 1
+
+
+CROSSING = {
+    **{key: ROW[key] for key in ("dataset", "variant", "title", "tokenizer", "direction", "cell")},
+    "experiment": "main",
+    "of_cell": "b",
+    "of_n_labelled": "2000",
+    "smallest": "100",
+    "high": "427",
+    "statement": "ULMFiT takes 291 labels.",
+}
+
+
+def test_crossings_are_said_with_the_first_group_of_their_data_set() -> None:
+    smaller = {**ROW, "cell": "few", "n_labelled": "100"}
+    references = {"docstrings/2000": "a", "docstrings/100": "few"}
+    experiment = Experiment("main", "Main", "", "report", (smaller, ROW), {}, references)
+    unsaid = {**CROSSING, "statement": ""}
+    elsewhere = {**CROSSING, "experiment": "other", "statement": "Nothing."}
+    first, second = findings([experiment], [CROSSING, unsaid, elsewhere])
+    assert first.crossings == ("ULMFiT takes 291 labels.",)
+    assert second.crossings == ()
+
+
+@pytest.mark.parametrize(
+    ("crossing", "seeds", "told"),
+    [
+        ({}, "3", True),
+        ({"high": ""}, "3", False),
+        ({"statement": ""}, "3", False),
+        ({"of_n_labelled": "100"}, "3", False),
+        ({"cell": "b"}, "3", False),
+        ({"experiment": "other"}, "3", False),
+        ({}, "2", False),
+    ],
+)
+def test_the_abstract_says_a_crossing_that_its_interval_and_seeds_support(
+    synthetic_results: SyntheticResults, crossing: dict[str, str], seeds: str, told: bool
+) -> None:
+    study = read_study(synthetic_results.manifest, synthetic_results.tables)
+    rows = (ROW, {**ROW, "cell": "b", "variant": "scratch", "seeds": seeds})
+    changed = {"experiments": (_experiment(*rows),), "crossings": ({**CROSSING, **crossing},)}
+    said = telling_crossing(Study(**{**vars(study), **changed}))
+    assert said == (CROSSING["statement"] if told else "")
 
 
 def test_an_experiment_without_reference_makes_no_claim() -> None:

@@ -202,6 +202,14 @@ def test_the_tables_of_all_experiments_are_on_the_page(
     assert lines
 
 
+def test_what_is_said_of_crossings_is_among_the_findings(reported: Path, html: str) -> None:
+    study = read_study(reported / "manifest.json", reported / "tables")
+    findings = html[html.index('id="findings"') : html.index('id="experiments"')]
+    said = [row["statement"] for row in study.crossings if row["statement"]]
+    assert said
+    assert [statement for statement in said if f"<li>{statement}</li>" not in findings] == []
+
+
 def test_every_table_has_a_caption_and_every_figure_too(page: Page) -> None:
     assert all(table.caption.strip() for table in page.tables)
     tags = [tag for tag, attributes in page.tags if attributes.get("class") != "spark"]

@@ -45,6 +45,21 @@ def test_a_crossing_outside_the_measured_sizes_is_not_given_a_number(crowd: Stud
     assert shown == [["more than 20,000", "[200,\N{NO-BREAK SPACE}above 20,000]"]] * 2
 
 
+def test_the_table_of_crossings_says_that_each_interval_is_for_one_pair(crowd: Study) -> None:
+    assert "Each interval is for one pair of rows, not corrected" in crossing_sheet(crowd).caption
+
+
+def test_whatever_is_said_of_a_crossing_stands_in_its_table(study: Study) -> None:
+    sheet = crossing_sheet(study)
+    place = [column.heading for column in sheet.columns].index("In words")
+    shown = {line.cells[place].text for group in sheet.groups for line in group}
+    said = {row["statement"] for row in study.crossings if row["statement"]}
+    assert said <= shown
+    assert any(
+        row["of_n_labelled"] == row["largest"] for row in study.crossings if row["statement"]
+    )
+
+
 def test_the_caption_of_low_shot_says_the_crossings_that_lie_within(crowd: Study) -> None:
     experiment = next(item for item in crowd.experiments if item.name == "low-shot")
     assert len(shown_crossings(crowd, experiment)) == 4

@@ -16,11 +16,11 @@ from ulmfit.errors import UserError
 from ulmfit.report.findings import findings
 from ulmfit.report.layout import Cell, Column, Line, Sheet
 from ulmfit.report.paper import make_paper
-from ulmfit.report.paper_content import paper_content
+from ulmfit.report.paper_content import LABELS, paper_content
 from ulmfit.report.results import read_study
 from ulmfit.report.sheets import experiment_sheet
 from ulmfit.report.typesetting import printable, typeset
-from ulmfit.store.files import read_json
+from ulmfit.store.files import read_json, write_json
 
 MARKUP = '#panic("x") *b* _i_ $x^2$ <lab> @ref `raw` // c /* = H - l + e [x] \\ #{1}'
 LONG = "Donaudampfschifffahrtselektrizitaetenhauptbetriebswerkbauunterbeamtengesellschaft"
@@ -108,31 +108,66 @@ def test_tables_are_those_of_the_other_reports(reported: Path) -> None:
 def test_sentences_are_those_of_the_other_reports(reported: Path) -> None:
     study = read_study(reported / "manifest.json", reported / "tables")
     said = " ".join(block["text"] for block in blocks(content_of(reported), "finding"))
-    found = findings(study.experiments)
+    found = findings(study.experiments, study.crossings)
     assert found
+    assert any(finding.crossings for finding in found)
     for finding in found:
         assert finding.lead in said
+        assert " ".join(finding.crossings) in said
         for comparison in finding.comparisons:
             assert "; ".join(comparison.clauses) in said
 
 
 def test_the_abstract_counts_the_verdicts_of_the_tables(reported: Path) -> None:
     study = read_study(reported / "manifest.json", reported / "tables")
+    said: dict[Any, set[str]] = {}
+    for item in study.experiments:
+        for row in item.rows:
+            if row["difference"]:
+                said.setdefault((item.fold, item.paths(row)), set()).add(row["verdict"])
+    # Tables correct p each for itself: of two verdicts the one that claims nothing counts.
     verdicts = [
-        row["verdict"]
-        for item in study.experiments
-        for row in item.rows
-        if row["difference"] and not item.repeats(row)
+        min(each, key=lambda verdict: verdict != "not distinguished") for each in said.values()
     ]
+    assert any(len(each) > 1 for each in said.values())
     (sentence,) = [
         block["text"]
         for block in content_of(reported)["abstract"]
         if block["text"].startswith("Of ")
     ]
-    assert sentence.startswith(f"Of {len(verdicts)} comparisons")
+    assert sentence.startswith(f"Of {len(verdicts)} distinct comparisons")
     for here, there in (("better", "worse"), ("worse", "better")):
         if there in verdicts:
             assert f"{here} in {verdicts.count(there)}" in sentence
+
+
+def test_the_abstract_says_with_how_many_labels_the_reference_is_as_good(reported: Path) -> None:
+    study = read_study(reported / "manifest.json", reported / "tables")
+    (row,) = [
+        row
+        for row in study.crossings
+        if row["statement"] and row["title"] == "ULMFiT" and row["of_n_labelled"] == "2000"
+    ]
+    (block,) = [block for block in content_of(reported)["abstract"] if block.get("label") == LABELS]
+    assert row["high"]
+    assert block["text"] == row["statement"]
+
+
+def test_a_text_of_installed_packages_is_cited_by_them(reported: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(reported, tmp_path / "study"))
+
+    def citation() -> list[str]:
+        found = [block["text"] for block in blocks(content_of(copy), "labelled")]
+        return [text for text in found if text.startswith("Citation")]
+
+    assert all(text.startswith("Citation: none is registered.") for text in citation())
+    source = copy / read_json(copy / "manifest.json")["texts"]["docstrings"]["source"]
+    write_json(source, {**read_json(source), "distributions": {"numpy": "2.4.6", "scipy": "1.17"}})
+    assert any(
+        "nothing beyond the installed packages whose documentation the text is: numpy 2.4.6 and "
+        "scipy 1.17." in text
+        for text in citation()
+    )
 
 
 def test_published_errors_stand_beside_ours(reported: Path) -> None:

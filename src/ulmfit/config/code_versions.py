@@ -19,8 +19,8 @@ CODE_VERSIONS = {
     "score": 1,
     "baseline": 1,
     "manifest": 5,
-    "tables": 3,
-    "figures": 3,
+    "tables": 4,
+    "figures": 4,
     "report": 5,
     "paper": 2,
 }

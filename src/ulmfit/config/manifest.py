@@ -63,11 +63,15 @@ def seeds_statement(plan: Plan) -> str:
         text = f"Every stage used one seed ({min(seeds.runs)}): a row is one run"
     else:
         together = ", varied together" if len(vary) > 1 else ""
-        text = f"Runs differ in the seed of {' and '.join(vary)}{together}"
+        text = f"Runs differ in the seed of {_listing(vary)}{together}"
         text += f" ({len(seeds.runs)} seeds)"
         if fixed:
-            text += f"; {' and '.join(words[stage] for stage in fixed)} used one seed"
+            text += f"; {_listing([words[stage] for stage in fixed])} used one seed"
     return f"{text}. The folds are the same for all (split seed {plan.study.split_seed})."
+
+
+def _listing(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def language_models(plan: Plan) -> list[dict[str, Any]]:
@@ -101,7 +105,8 @@ def language_models(plan: Plan) -> list[dict[str, Any]]:
                 "dataset": run.dataset,
                 "corpus": None if fields["corpus"] == NONE else fields["corpus"],
                 "n_text": fields["n_text"],
-                "seed": int(fields["finetune_seed"]),
+                # A stage that does not vary has the smallest: this one tells the models apart.
+                "seed": max(int(fields["pretrain_seed"]), int(fields["finetune_seed"])),
                 "path": path,
             }
     return list(found.values())

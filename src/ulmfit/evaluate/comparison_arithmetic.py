@@ -6,6 +6,7 @@ The other is the reference of its group, or the number that the paper printed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from ulmfit.evaluate.arithmetic import COLUMNS as OF_ROW
 from ulmfit.evaluate.arithmetic import Derived, Place, half_width
@@ -116,6 +117,7 @@ def _needed(what: str) -> Callable[[Place, Cell], Derived]:
     def made(place: Place, reference: Cell) -> Derived:
         found = place.of_difference
         difference = _difference(place, reference)
+        significance = _row(place)["significance"]
         assert isinstance(difference.value, float)
         parts = ", ".join(f"{variance:.6g} ({degrees})" for variance, degrees in found.parts)
         lines = [
@@ -123,18 +125,19 @@ def _needed(what: str) -> Callable[[Place, Cell], Derived]:
             f"variance of the difference between runs, by side (degrees of freedom): {parts or 0}",
             f"  of it the runs' chance on single documents: {found.interaction:.6g}",
             f"variance of the difference between documents: {found.documents:.6g}, n = {found.n}",
+            f"significance that Holm's correction leaves to this row: {significance:.6g}",
             f"the fewest {what} at which the power of the test of this difference is {POWER:.0%}:",
         ]
-        value = find(difference.value, found)
+        value = find(difference.value, found, significance)
         for count in () if value is None else (value - 1, value):
             at = f"  {count} {what}: power "
             floor = 2 if find is documents_needed else FEWEST_SEEDS
             if count >= floor:
-                lines.append(f"{at}{power(difference.value, found, count):.6f}")
+                lines.append(f"{at}{power(difference.value, found, count, significance):.6f}")
         if value is None and (not difference.value or not (found.seeds or most != MOST_SEEDS)):
             lines.append("  there is no difference, or no seed has a say")
         elif value is None:
-            at_most = power(difference.value, found, most)
+            at_most = power(difference.value, found, most, significance)
             lines.append(f"  {most} {what}: power {at_most:.6f}, so no number is enough")
         return Derived(tuple(lines), value)
 
@@ -179,9 +182,13 @@ def _verdict(place: Place, reference: Cell) -> Derived:
         f"better or worse where the interval [{found.low!r}, {found.high!r}] is on one side of "
         f"zero and Holm's p ({holm.value!r}) is below {SIGNIFICANCE}; {FEW_SEEDS}"
     )
+    return Derived((*holm.lines, told), _row(place)["verdict"])
+
+
+def _row(place: Place) -> dict[str, Any]:
+    """The row as the table has it, with what Holm's correction leaves to it."""
     rows = cell_rows(dict(place.experiment), place.every)
-    row = next(row for row in rows if row["cell"] == place.cell.entry["id"])
-    return Derived((*holm.lines, told), row["verdict"])
+    return next(row for row in rows if row["cell"] == place.cell.entry["id"])
 
 
 COLUMNS: Mapping[str, Callable[[Place], Derived]] = {

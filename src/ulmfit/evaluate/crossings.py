@@ -6,6 +6,9 @@ numbers between the first at which that can no longer be excluded and the first 
 better beyond chance: the interval of the difference (:mod:`ulmfit.evaluate.statistics`), turned
 round (Fieller 1954). It needs no resampling of three seeds, and never says more than the measured
 sizes do: an end that lies beyond them stays open.
+
+Each interval is for its pair of rows alone, 95 % as if no other had been looked at: it answers "how
+many", and whether rows differ at a size is what the corrected tests of the experiment's table say.
 """
 
 from __future__ import annotations
@@ -92,7 +95,7 @@ def crossing_rows(experiment: Row, cells: Sequence[Cell]) -> list[Row]:
     but for an interval that lies there as a whole: it ends at the size next to it. ``place`` says
     where the crossing lies: ``below``, ``within`` or ``beyond`` the measured sizes. ``statement``
     says in words what the paper says of its figure 3 (ulmfit.md 5.5), of pairs that it would name:
-    see :func:`_worth_saying`.
+    see :func:`_worth_saying` and :func:`_spares_labels`.
     """
     sides = {cell.entry["id"]: Side.of(cell.wrong) for cell in cells}
     rows: list[Row] = []
@@ -119,7 +122,8 @@ def crossing_rows(experiment: Row, cells: Sequence[Cell]) -> list[Row]:
                     "low": largest if math.isinf(found.low) else found.low or None,
                     "high": _inside(found.high) if found.high else smallest,
                     "statement": _statement(found, curve, target)
-                    if found.labels and _worth_saying(experiment, lines, curve, target)
+                    if _spares_labels(experiment, lines, curve, target)
+                    or (found.labels and _worth_saying(experiment, lines, curve, target))
                     else None,
                     "cell": curve[0].entry["id"],
                     "of_cell": target.entry["id"],
@@ -138,19 +142,43 @@ def _worth_saying(
 
     A row that stands for the better of several is not named where these are rows themselves.
     """
-    here = [other for other in lines if _line(other[0])[0] == _line(target)[0]]
+    here = _of_dataset(lines, target)
     if not any(target is other[0] for other in here):
         return False
     shown = {other[0].entry["id"] for other in here}
-    for cell in (curve[0], target):
-        among = cell.entry["among"] or ()
-        if among and {candidate["id"] for candidate in among} <= shown:
-            return False
+    if any((among := _candidates(cell)) and among <= shown for cell in (curve[0], target)):
+        return False
     if target.entry["id"] in experiment["reference"].values():
         return True
     models = [other for other in here if other[0].kind != "baseline"]
     worst = max(models, key=lambda other: float(other[0].wrong.mean()), default=None)
     return worst is curve and target.kind != "baseline"
+
+
+def _spares_labels(
+    experiment: Row, lines: Sequence[Sequence[Cell]], curve: Sequence[Cell], target: Cell
+) -> bool:
+    """Whether the reference reaches the worst of the other models with its most labels.
+
+    Here the better of several counts and these do not, so that the reference is not praised for
+    being ahead of the worse of two rates.
+    """
+    if curve[0].entry["id"] not in experiment["reference"].values():
+        return False
+    ends = [other[-1] for other in _of_dataset(lines, target) if other is not curve]
+    ends = [end for end in ends if end.kind != "baseline"]
+    candidates = {name for end in ends for name in _candidates(end)}
+    ends = [end for end in ends if end.entry["id"] not in candidates]
+    return target is max(ends, key=lambda end: float(end.wrong.mean()), default=None)
+
+
+def _of_dataset(lines: Sequence[Sequence[Cell]], target: Cell) -> list[Sequence[Cell]]:
+    return [other for other in lines if _line(other[0])[0] == _line(target)[0]]
+
+
+def _candidates(cell: Cell) -> set[str]:
+    """Cells of which this one is the better."""
+    return {candidate["id"] for candidate in cell.entry["among"] or ()}
 
 
 def _line(cell: Cell) -> tuple[str, ...]:
@@ -179,34 +207,56 @@ def _place(labels: float) -> str:
 
 
 def _statement(found: Crossing, curve: Sequence[Cell], target: Cell) -> str:
-    """What the paper says of its figure 3, with the interval (ulmfit.md 5.5).
+    """What the paper says of its figure 3 (ulmfit.md 5.5), no more than the interval supports.
 
-    Of a row that does not reach the error with its fewest labels already.
+    A number is claimed where the interval is closed, a bound where one end is; where both are open
+    nothing is, and the estimate stands in brackets.
     """
-    smallest, largest = curve[0].labelled or 0, curve[-1].labelled or 0
+    smallest, largest = (f"{end.labelled or 0:,}" for end in (curve[0], curve[-1]))
     row = _name(curve[0], target)
-    size = target.labelled or 0
-    aim = f"{_name(target, curve[0])} with {size:,} labels"
-    low = f"fewer than {smallest:,}" if found.low == 0 else f"{found.low:,.0f}"
-    high = f"more than {largest:,}" if math.isinf(found.high) else f"{found.high:,.0f}"
+    aim = f"to be as good as {_name(target, curve[0])} with {target.labelled or 0:,}"
+    times = _times(found, target.labelled or 0)
+    estimate = f"(estimate {_count(found.labels, smallest, largest)})"
     few = fewest_seeds([*curve, target])
     remark = "" if few is None or few >= FEWEST_SEEDS else "; too few seeds to claim it"
     if math.isinf(found.low):
-        return f"{aim} is better than {row} with up to {largest:,}{remark}."
-    if math.isinf(found.labels):
-        there = f"{row} with {largest:,} labels is not yet as good as {aim}"
-        return f"{there} (interval {low} to {high}){remark}."
-    times = ""
-    if size:
-        times = f", {_times(found.labels / size)} times as many"
-        if found.low and math.isfinite(found.high):
-            times += f" [{_times(found.low / size)}, {_times(found.high / size)}]"
-    return (
-        f"{aim} matches {row} with {found.labels:,.0f} (interval {low} to {high}){times}{remark}."
-    )
+        text = f"{row} takes more than {largest} labels {aim}"
+    elif found.high == 0:
+        text = f"{row} takes fewer than {smallest} labels {aim}"
+    elif found.low and math.isfinite(found.high):
+        bounds = f"(interval {found.low:,.0f} to {found.high:,.0f})"
+        text = f"{row} takes {found.labels:,.0f} labels {bounds} {aim}{times}"
+    elif found.low:
+        text = f"{row} takes at least {found.low:,.0f} labels {aim}{times} {estimate}"
+        text += f"; whether {largest} are enough cannot be told"
+    elif math.isfinite(found.high):
+        text = f"{row} takes at most {found.high:,.0f} labels {aim}{times} {estimate}"
+        text += f"; whether {smallest} are enough cannot be told"
+    else:
+        text = f"How many labels {row} takes {aim} cannot be told from {smallest} to {largest} "
+        text += estimate
+    return f"{text}{remark}."
 
 
-def _times(ratio: float) -> str:
+def _count(labels: float, smallest: str, largest: str) -> str:
+    if labels == 0:
+        return f"at most {smallest}"
+    return f"more than {largest}" if math.isinf(labels) else f"{labels:,.0f}"
+
+
+def _times(found: Crossing, size: int) -> str:
+    """How many times as many labels that is: with its interval, or as the bound that is known."""
+    if not size:
+        return ""
+    if not found.low:
+        return f", at most {_ratio(found.high / size)} times as many"
+    if math.isinf(found.high):
+        return f", at least {_ratio(found.low / size)} times as many"
+    low, middle, high = (_ratio(end / size) for end in (found.low, found.labels, found.high))
+    return f", {middle} times as many [{low}, {high}]"
+
+
+def _ratio(ratio: float) -> str:
     return f"{ratio:,.0f}" if ratio >= 9.95 else f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2f}"
 
 

@@ -21,6 +21,7 @@ from ulmfit.evaluate.statistics import (
     estimate_difference,
     estimate_error,
     estimate_gap,
+    holm_significance,
     mcnemar,
     verdict,
     wilson,
@@ -49,7 +50,11 @@ Row = dict[str, Any]
 
 
 def cell_rows(experiment: Row, cells: Sequence[Cell]) -> list[Row]:
-    """One row a cell; Holm's family is the distinct comparisons of this table that are tested."""
+    """One row a cell; Holm's family is the distinct comparisons of this table that are tested.
+
+    Documents and seeds needed are those of a test at the significance that Holm leaves to a row, so
+    one that is not distinguished needs more documents than it has.
+    """
     by_id = {cell.entry["id"]: cell for cell in cells}
     rows, tested = [], {}
     for cell in cells:
@@ -61,13 +66,20 @@ def cell_rows(experiment: Row, cells: Sequence[Cell]) -> list[Row]:
                 tested[cell.runs, reference.runs] = row["p"]
         row["comparison"] = (cell.runs, reference.runs if reference else None)
         rows.append(row)
-    adjusted = dict(zip(tested, adjust_holm(list(tested.values())), strict=True))
+    p = list(tested.values())
+    adjusted = dict(zip(tested, adjust_holm(p), strict=True))
+    significance = dict(zip(tested, holm_significance(p), strict=True))
     for row in rows:
         if "difference" in row:
             row["p_holm"] = adjusted.get(row["comparison"])
             row["verdict"] = verdict(
                 row["difference_low"], row["difference_high"], row["p_holm"], row["fewest_seeds"]
             )
+        if row.get("p") is not None:
+            row["significance"] = significance[row["comparison"]]
+            planned = (row["difference"], row["chances"], row["significance"])
+            row["n_needed"] = documents_needed(*planned)
+            row["seeds_needed"] = seeds_needed(*planned)
     return rows
 
 
@@ -155,12 +167,11 @@ def _difference_row(cell: Cell, reference: Cell) -> Row:
     tested = verdict(difference.low, difference.high, None, seeds) != "too few seeds"
     of_difference = chances([(1.0, Side.of(cell.wrong)), (-1.0, Side.of(reference.wrong))])
     return {
-        "n_needed": documents_needed(difference.value, of_difference) if tested else None,
-        "seeds_needed": seeds_needed(difference.value, of_difference) if tested else None,
         "difference": difference.value,
         "difference_low": difference.low,
         "difference_high": difference.high,
         "p": difference.p if tested else None,
+        "chances": of_difference,
         "fewest_seeds": seeds,
         "p_mcnemar": mcnemar(cell.wrong[0], reference.wrong[0]) if single else None,
     }

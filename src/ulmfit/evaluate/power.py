@@ -5,6 +5,13 @@ interval (:mod:`ulmfit.evaluate.statistics`). The variances between runs are the
 few runs, and so are the degrees of freedom of their sum: the power is the mean over what they may
 come out as (chi squared). The variance between documents is taken as known. All of them, and the
 difference, are those observed: a plan for the next study, not a second look at this one.
+
+The power is asked for at the significance of the test that the table makes, Holm's: 5 % or less,
+by the other p-values of the table, which are taken as observed like everything else. At 5 % for
+each comparison alone, a number could come out that the study has had already without telling the
+difference. At 5 % divided by the number of comparisons, as several endpoints are planned before any
+is seen, it would be out of proportion to the verdict beside it: of three seeds, Student's t is so
+long there that differences which the table tells would ask for many times its documents.
 """
 
 from __future__ import annotations
@@ -28,8 +35,14 @@ Parts = Sequence[tuple[float, int]]
 """(variance, degrees of freedom) between the runs of each side that has several."""
 
 
-def power(difference: float, parts: Parts, documents: float, document_degrees: float) -> float:
-    """Probability that a true difference is told, at the two-sided significance of the tables.
+def power(
+    difference: float,
+    parts: Parts,
+    documents: float,
+    document_degrees: float,
+    significance: float = SIGNIFICANCE,
+) -> float:
+    """Probability that a true difference is told, at a two-sided significance.
 
     ``documents`` is the variance of the difference over documents.
     """
@@ -39,7 +52,7 @@ def power(difference: float, parts: Parts, documents: float, document_degrees: f
     spread = math.sqrt(sum(variance for variance, _ in parts) + documents)
     if spread == 0:
         return 1.0 if difference else 0.0
-    quantile = 1 - SIGNIFICANCE / 2
+    quantile = 1 - significance / 2
     between = stdtrit(document_degrees, quantile) ** 2 * documents
     if parts:
         drawn = [variance * _shares(degrees, len(parts)) for variance, degrees in parts]
@@ -52,7 +65,9 @@ def power(difference: float, parts: Parts, documents: float, document_degrees: f
     return float(np.mean(told))
 
 
-def documents_needed(difference: float, chances: Chances) -> int | None:
+def documents_needed(
+    difference: float, chances: Chances, significance: float = SIGNIFICANCE
+) -> int | None:
     """Fewest documents that tell ``difference`` with :data:`POWER`, at the seeds there are.
 
     None if there is no difference, and where the chance of the seeds alone is too large for any
@@ -60,21 +75,25 @@ def documents_needed(difference: float, chances: Chances) -> int | None:
     """
 
     def enough(n: int) -> bool:
-        return power_of_documents(difference, chances, n) >= POWER
+        return power_of_documents(difference, chances, n, significance) >= POWER
 
     return _fewest(enough, 2, MOST_DOCUMENTS) if difference else None
 
 
-def power_of_documents(difference: float, chances: Chances, n: int) -> float:
+def power_of_documents(
+    difference: float, chances: Chances, n: int, significance: float = SIGNIFICANCE
+) -> float:
     """The power that ``n`` documents would have, at the seeds there are."""
     share = chances.n / n
     lasting = chances.seeds - chances.interaction
     left = (lasting + chances.interaction * share) / chances.seeds if chances.seeds else 0.0
     parts = [(variance * left, degrees) for variance, degrees in chances.parts]
-    return power(difference, parts, chances.documents * share, max(1, n - 1))
+    return power(difference, parts, chances.documents * share, max(1, n - 1), significance)
 
 
-def seeds_needed(difference: float, chances: Chances) -> int | None:
+def seeds_needed(
+    difference: float, chances: Chances, significance: float = SIGNIFICANCE
+) -> int | None:
     """Fewest seeds a side that tell ``difference`` with :data:`POWER`, on the documents there are.
 
     None if there is no difference, where no seed has a say (two deterministic baselines), and where
@@ -82,15 +101,18 @@ def seeds_needed(difference: float, chances: Chances) -> int | None:
     """
 
     def enough(count: int) -> bool:
-        return power_of_seeds(difference, chances, count) >= POWER
+        return power_of_seeds(difference, chances, count, significance) >= POWER
 
     return _fewest(enough, FEWEST_SEEDS, MOST_SEEDS) if difference and chances.seeds else None
 
 
-def power_of_seeds(difference: float, chances: Chances, count: int) -> float:
+def power_of_seeds(
+    difference: float, chances: Chances, count: int, significance: float = SIGNIFICANCE
+) -> float:
     """The power that ``count`` seeds a side would have, on the documents there are."""
     parts = [(variance * (degrees + 1) / count, count - 1) for variance, degrees in chances.parts]
-    return power(difference, parts, chances.documents, chances.document_degrees)
+    documents, degrees = chances.documents, chances.document_degrees
+    return power(difference, parts, documents, degrees, significance)
 
 
 def _fewest(enough: Callable[[int], bool], least: int, most: int) -> int | None:

@@ -213,11 +213,23 @@ def _interaction(wrong: Wrong) -> float:
 
 def adjust_holm(p: Sequence[float]) -> list[float]:
     """Holm's step-down adjusted p-values, in the order given (Holm 1979)."""
+    return [min(1.0, value) for value in _step_down(p)]
+
+
+def holm_significance(p: Sequence[float]) -> list[float]:
+    """The significance at which Holm's procedure tests each of these, in the order given.
+
+    A p below it is one whose adjusted p is below :data:`SIGNIFICANCE`, and the reverse.
+    """
+    return [SIGNIFICANCE * value / up for value, up in zip(p, _step_down(p), strict=True)]
+
+
+def _step_down(p: Sequence[float]) -> list[float]:
     order = sorted(range(len(p)), key=lambda index: p[index])
     adjusted = [0.0] * len(p)
     highest = 0.0
     for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(p) - rank) * p[index]))
+        highest = max(highest, (len(p) - rank) * p[index])
         adjusted[index] = highest
     return adjusted
 

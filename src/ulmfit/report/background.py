@@ -30,7 +30,10 @@ def headline(study: Study, provenance: Mapping[str, Any]) -> list[tuple[str, str
 
 
 def texts(study: Study, results: Path) -> list[dict[str, Any]]:
-    """Each corpus and data set: title, role, terms of use, facts of its source and its folds."""
+    """Each corpus and data set: title, role, terms of use, facts of its source and its folds.
+
+    ``packages`` are the installed ones, with versions, whose documentation the text is, if it is.
+    """
     found = []
     for name, text in study.manifest["texts"].items():
         source = read_optional(results, text["source"]) if text.get("source") else None
@@ -43,6 +46,7 @@ def texts(study: Study, results: Path) -> list[dict[str, Any]]:
                 "terms": facts({key: text.get(key) for key in ("citation", "licence")}),
                 "source": facts(source),
                 "folds": facts(folds),
+                "packages": (source or {}).get("distributions") or {},
             }
         )
     return found

@@ -102,8 +102,8 @@ def _labels(
     statements = [row["statement"] for row in crossings if row["n_labelled"]]
     marks = (
         "Hollow markers: where a line reaches the error of the reference with its fewest labels, "
-        "by interpolation in the logarithm; the bar below is the 95 % interval, as far as sizes "
-        "were measured. "
+        "by interpolation in the logarithm; the bar below is the 95 % interval of that pair alone, "
+        "as far as sizes were measured. "
         f"{' '.join(statements[:MOST_CROSSINGS])} "
         if statements
         else ""

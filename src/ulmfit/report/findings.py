@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ulmfit.report import wording
-from ulmfit.report.results import Experiment, Row, number
+from ulmfit.report.results import Experiment, Row, Study, number
 from ulmfit.report.sheets import few_seeds, fold_remark
 
 OPPOSITE = {"better": "worse", "worse": "better"}
@@ -23,15 +23,20 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one group of lines (equal data set and labels) of one experiment says."""
+    """What one group of lines (equal data set and labels) of one experiment says.
+
+    ``crossings``: how many labels its lines take to be as good as others, said of the first group
+    of a data set.
+    """
 
     experiment: str
     title: str
     lead: str
     comparisons: tuple[Comparison, ...]
+    crossings: tuple[str, ...] = ()
 
 
-def findings(experiments: Sequence[Experiment]) -> list[Finding]:
+def findings(experiments: Sequence[Experiment], crossings: Sequence[Row] = ()) -> list[Finding]:
     """One finding a group of each experiment that has a reference, in order.
 
     A group whose lines all stand in an earlier finding is not said again; where a line stands for
@@ -39,6 +44,10 @@ def findings(experiments: Sequence[Experiment]) -> list[Finding]:
     """
     found = []
     said: list[set[tuple[str, str]]] = []
+    stated: dict[tuple[str, str], list[str]] = {}
+    for row in crossings:
+        if row["statement"]:
+            stated.setdefault((row["experiment"], row["dataset"]), []).append(row["statement"])
     for experiment in experiments:
         for group in experiment.groups():
             reference = experiment.reference(group[0])
@@ -47,8 +56,37 @@ def findings(experiments: Sequence[Experiment]) -> list[Finding]:
                 continue
             if not any(lines <= earlier for earlier in said):
                 said.append(lines)
-                found.append(_finding(experiment, group, reference))
+                finding = _finding(experiment, group, reference)
+                place = (experiment.name, group[0]["dataset"])
+                found.append(replace(finding, crossings=tuple(stated.pop(place, ()))))
     return found
+
+
+def telling_crossing(study: Study) -> str:
+    """With how many labels the reference is as good as the worst model with its most.
+
+    Of the first experiment whose interval bounds the number from above, so that it claims something
+    of what the reference spares; empty if there is none, or if the rows have too few seeds.
+    """
+    for experiment in study.experiments:
+        for row in study.crossings:
+            lines = [line for line in experiment.rows if _behind(line, row)]
+            if (
+                row["experiment"] == experiment.name
+                and row["statement"]
+                and row["cell"] in experiment.references.values()
+                and row["of_n_labelled"] != row["smallest"]
+                and row["high"]
+                and not any(map(few_seeds, lines))
+            ):
+                return row["statement"]
+    return ""
+
+
+def _behind(line: Row, crossing: Row) -> bool:
+    """Whether a line of the table is the other row of a crossing, or the row at some size."""
+    keys = ("dataset", "variant", "title", "tokenizer", "direction")
+    return line["cell"] == crossing["of_cell"] or all(line[key] == crossing[key] for key in keys)
 
 
 def _finding(experiment: Experiment, group: Sequence[Row], reference: Row) -> Finding:

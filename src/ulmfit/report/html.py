@@ -77,7 +77,7 @@ def _context(
         "unfinished": unfinished_sheet(study),
         "unfinished_statement": unfinished_statement(study),
         "facts_of_study": headline(study, provenance),
-        "findings": findings(study.experiments),
+        "findings": findings(study.experiments, study.crossings),
         "experiments": [
             {
                 "experiment": experiment,

@@ -71,6 +71,11 @@ def limits(study: Study, provenance: Mapping[str, Any]) -> list[str]:
         "alike, so intervals are somewhat too narrow.",
         "p-values are corrected (Holm) within one table, not across tables.",
     ]
+    if study.crossings:
+        text.append(
+            "The interval of a number of labels at which two rows are as good is for that pair "
+            "alone; none is corrected for the many pairs."
+        )
     if one_fold := [item.title for item in study.experiments if item.fold == "select"]:
         text.append(
             "One fold both chose (epochs, candidates, weights of ensembles, settings of baselines) "

@@ -11,7 +11,7 @@ from ulmfit.report import paper_prose as prose
 from ulmfit.report import wording
 from ulmfit.report.background import environment, headline, texts
 from ulmfit.report.fact_sheets import confusion_sheets, cost_sheet, language_model_sheet
-from ulmfit.report.findings import OPPOSITE, ORDER, Finding, findings
+from ulmfit.report.findings import Finding, findings, telling_crossing
 from ulmfit.report.gaps import gaps
 from ulmfit.report.layout import Sheet
 from ulmfit.report.leakage import leakage_sheet, leakage_statements
@@ -26,9 +26,11 @@ from ulmfit.report.paper_sheets import (
     text_sheet,
 )
 from ulmfit.report.recipes import departures, used_recipes
+from ulmfit.report.references import cited
 from ulmfit.report.results import Experiment, Study
 from ulmfit.report.sheets import experiment_sheet
 from ulmfit.report.unfinished import gap_statements, unfinished_sheet, unfinished_statement
+from ulmfit.report.verdicts import verdict_sentence
 
 Block = dict[str, Any]
 Section = dict[str, Any]
@@ -41,6 +43,8 @@ LATER = ("perplexity", "curves", "calibration")
 """Kinds of figures that the appendix shows."""
 CODE = ("Recipe", "Setting")
 """Headings of columns whose cells are code."""
+LABELS = "Labels needed:"
+"""What stands before the sentences on where rows cross."""
 
 
 def paper_content(
@@ -50,8 +54,8 @@ def paper_content(
     figures: Sequence[Entry],
 ) -> dict[str, Any]:
     """The paper as ``templates/paper.typ`` reads it: title, facts, abstract, sections, appendix."""
-    said = findings(study.experiments)
-    return {
+    said = findings(study.experiments, study.crossings)
+    content: dict[str, Any] = {
         "title": study.manifest["title"],
         "facts": headline(study, provenance),
         "footer": f"Study {study.manifest['study']}",
@@ -67,10 +71,12 @@ def paper_content(
             _section("Cost", _cost(study, provenance)),
             _section("Limits", [_list(limits(study, provenance))]),
             _section("Reproducibility", _reproducibility(study, provenance)),
-            _section("References", [{"kind": "references", "items": list(prose.REFERENCES)}]),
         ],
         "appendix": _appendix(study, results, figures),
     }
+    works: Block = {"kind": "references", "items": cited(content)}
+    content["sections"].append(_section("References", [works]))
+    return content
 
 
 def _abstract(study: Study, said: Sequence[Finding]) -> list[Block]:
@@ -80,7 +86,9 @@ def _abstract(study: Study, said: Sequence[Finding]) -> list[Block]:
     sealed = [item for item in said[1:] if item.experiment in tested][:1]
     for finding in (*first, *sealed):
         blocks += _finding(finding)
-    blocks += [_text(_verdicts(study.experiments))] if said else []
+    if telling := telling_crossing(study):
+        blocks.append({"kind": "finding", "label": LABELS, "text": telling})
+    blocks += [_text(verdict_sentence(study.experiments))] if said else []
     missing = sum(len(gaps(study, item)) for item in study.experiments)
     if unfinished := unfinished_statement(study):
         blocks.append(_gap(unfinished))
@@ -93,26 +101,6 @@ def _abstract(study: Study, said: Sequence[Finding]) -> list[Block]:
             )
         )
     return blocks
-
-
-def _verdicts(experiments: Iterable[Experiment]) -> str:
-    """How many comparisons of the tables ended how, lines that stand for another left out."""
-    compared = [
-        OPPOSITE.get(row["verdict"], row["verdict"])
-        for experiment in experiments
-        for row in experiment.rows
-        if row["difference"] and row["verdict"] and not experiment.repeats(row)
-    ]
-    if not compared:
-        return "No line is compared with another."
-    told = [f"{verdict} in {compared.count(verdict)}" for verdict in ORDER if verdict in compared]
-    few = compared.count("too few seeds")
-    parts = [f"the reference is {wording.listing(told)}"] if told else []
-    parts += [f"{few} {'rests' if few == 1 else 'rest'} on too few seeds"] if few else []
-    return (
-        f"Of {wording.plural(len(compared), 'comparison')} in the tables, after Holm's correction, "
-        f"{'; '.join(parts)}."
-    )
 
 
 def _question(study: Study) -> list[Block]:
@@ -132,6 +120,9 @@ def _method(study: Study, results: Path) -> list[Block]:
         about = f"{preset['title']}. {preset.get('description') or ''}".strip()
         blocks.append(_labelled("Preset.", about))
     blocks += [_labelled("Folds.", prose.FOLDS), _labelled("Uncertainty.", prose.UNCERTAINTY)]
+    if study.crossings:
+        blocks.append(_labelled("Labels needed.", prose.CROSSINGS))
+    blocks.append(_labelled("Calibration.", prose.CALIBRATION))
     if statement := study.manifest["seeds"].get("statement"):
         blocks.append(_labelled("Seeds.", statement))
     return blocks
@@ -143,13 +134,21 @@ def _data(study: Study, results: Path) -> list[Block]:
     for text in texts(study, results):
         terms = dict(text["terms"].lines)
         said = [
-            f"Citation: {terms.get('citation') or 'none is registered'}.",
+            f"Citation: {terms.get('citation') or _origin(text['packages'])}.",
             f"Licence: {terms.get('licence') or 'none is registered'}.",
         ]
         blocks.append(_labelled(f"{text['title']} ({text['role']}).", " ".join(said)))
     if study.leakage:
         blocks.append(_labelled("Duplicates.", " ".join(leakage_statements(study.leakage))))
     return blocks or [_gap("No text is listed in the manifest.")]
+
+
+def _origin(packages: Mapping[str, str]) -> str:
+    """What stands for a citation where none is registered."""
+    if not packages:
+        return "none is registered"
+    named = wording.listing(f"{name} {version}" for name, version in packages.items())
+    return f"nothing beyond the installed packages whose documentation the text is: {named}"
 
 
 def _overview(study: Study) -> list[Block]:
@@ -202,13 +201,13 @@ def _published(study: Study) -> list[Block]:
     sheet = published_sheet(study.experiments)
     quotes = any(item.quoted for item in study.experiments)
     shown = [*([_table(sheet)] if sheet else []), *_tables(orderings_sheet(study))]
-    if sheet is None and quotes:
+    if sheet is not None:
+        said = prose.PUBLISHED
+    elif quotes:
         said = "Notes under the tables quote other systems that the paper quotes."
-    elif sheet is None:
-        said = "No line of this study is one whose error the paper printed."
     else:
-        said = ""
-    return [*([_text(said)] if said else []), *_see(shown), *shown]
+        said = "No line of this study is one whose error the paper printed."
+    return [_text(said), *_see(shown), *shown]
 
 
 def _cost(study: Study, provenance: Mapping[str, Any]) -> list[Block]:
@@ -285,6 +284,9 @@ def _finding(finding: Finding) -> list[Block]:
         label = f"{verdict[:1].upper()}{verdict[1:]}:"
         text = f"{'; '.join(comparison.clauses)}."
         blocks.append({"kind": "finding", "label": label, "text": text})
+    if finding.crossings:
+        text = " ".join(finding.crossings)
+        blocks.append({"kind": "finding", "label": LABELS, "text": text})
     return blocks
 
 

@@ -22,12 +22,34 @@ FOLDS = (
 UNCERTAINTY = (
     "An error rate is the number of wrong documents over the number of documents. Brackets hold "
     "95 % intervals that join the chance of the documents with that of the seeds, because all runs "
-    "see the same documents: Student's interval of each, their half-widths as the sides of a right "
-    "angle (Zou and Donner 2008); a single run has the interval of Wilson (1927). Each line is "
-    "compared with the reference of its table on the same documents by one two-sided test, unless "
-    "it has too few seeds. Its p-value is corrected for all tests of the table (Holm 1979). Better "
-    "or worse is said only where both the corrected p-value and the interval allow it; anything "
-    "else is not distinguished, which does not mean equal."
+    "see the same documents: Student's interval of each (of a difference with the degrees of "
+    "freedom of Welch 1947), their half-widths as the sides of a right angle (Zou and Donner "
+    "2008); a single run has the interval of Wilson (1927). Each line is compared with the "
+    "reference of its table on the same documents by one two-sided test, unless it has too few "
+    "seeds. Its p-value is corrected for all tests of the table (Holm 1979). Better or worse is "
+    "said only where both the corrected p-value and the interval allow it; anything else is not "
+    "distinguished, which does not mean equal. The abstract counts a comparison that stands in "
+    "several tables once, and as better or worse only if each of them says so."
+)
+CROSSINGS = (
+    "How many labels a row takes to be as good as another one is where its error, linear in the "
+    "logarithm of the number of labels between measured sizes, falls to the other's. The interval "
+    "is that of their difference, turned round (Fieller 1954): from the first number at which as "
+    "good cannot be excluded to the first at which the row is better beyond chance. Nothing is "
+    "extrapolated, so an end beyond the measured sizes stays open and only the other one is "
+    "claimed. Each interval is for one pair of rows, not corrected for the many pairs of the "
+    "table."
+)
+CALIBRATION = (
+    "The expected calibration error (Naeini et al. 2015) has 15 bins of equal width (Guo et al. "
+    "2017) of the largest probability; the score of Brier (1950) is summed over classes."
+)
+PUBLISHED = (
+    "An error that the paper printed has the interval of Wilson (1927), for the documents of its "
+    "test set. The interval of the difference, ours minus published, joins the half-widths of "
+    "both, each to its side (method 10 of Newcombe 1998), because they are of different documents. "
+    "An error counts as reproduced if that interval holds zero: not contradicted, which is less "
+    "than confirmed."
 )
 ENVIRONMENT = (
     "First software and machine that made this paper, then how many trainings ran on which device, "
@@ -35,15 +57,3 @@ ENVIRONMENT = (
     "and one seed, so that the same recipe, seed and machine give the same bits."
 )
 CODE_NAMES_NOBODY = "The commit of the code is not recorded: it did not lie in a git repository."
-REFERENCES = (
-    "S. Holm. A simple sequentially rejective multiple test procedure. Scandinavian Journal of "
-    "Statistics 6, 1979.",
-    "J. Howard and S. Ruder. Universal language model fine-tuning for text classification. ACL "
-    "2018, aclanthology.org/P18-1031.",
-    "S. Merity, N. S. Keskar and R. Socher. Regularizing and optimizing LSTM language models. ICLR "
-    "2018.",
-    "E. B. Wilson. Probable inference, the law of succession, and statistical inference. Journal "
-    "of the American Statistical Association 22, 1927.",
-    "G. Y. Zou and A. Donner. Construction of confidence limits about effect measures: a general "
-    "approach. Statistics in Medicine 27, 2008.",
-)

@@ -35,7 +35,8 @@ RUN_COLUMNS = (
 )
 CONFUSION_COLUMNS = ("experiment", "cell", "label", "predicted", "count")
 CROSSING_COLUMNS = (
-    *("experiment", "dataset", "title", "of_title", "of_n_labelled", "n_labelled", "low", "high"),
+    *("experiment", "dataset", "variant", "title", "tokenizer", "direction"),
+    *("of_title", "of_n_labelled", "n_labelled", "low", "high"),
     *("statement", "cell", "of_cell", "smallest", "largest", "place"),
 )
 CALIBRATION_COLUMNS = ("experiment", "cell", "documents", "confidence", "accuracy")

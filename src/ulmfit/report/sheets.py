@@ -166,8 +166,9 @@ def _notes(experiment: Experiment) -> list[str]:
     if any(row["n_needed"] or row["seeds_needed"] for row in experiment.rows):
         notes.append(
             "n needed: documents that would tell a difference of the size observed in four of five "
-            "studies (two-sided 5 %, this comparison alone), given the chance observed; where no "
-            "number of documents would do, the seeds a line."
+            "studies, given the chance observed, at the significance that Holm's correction leaves "
+            "to this comparison here (two-sided 5 % or less); where no number of documents would "
+            "do, the seeds a line."
         )
     if any(few_seeds(row) for row in experiment.rows):
         notes.append(
