@@ -30,9 +30,6 @@ CROSSING_COLUMNS = (
 
 Row = dict[str, Any]
 
-STEPS = 16
-"""Places looked at between two measured sizes, before the crossing is searched between two."""
-
 
 @dataclass(frozen=True)
 class Crossing:
@@ -70,21 +67,20 @@ def crossing(curve: Sequence[tuple[int, Side]], target: Side) -> Crossing:
 
 
 def _first_below(curve: Sequence[tuple[int, Side]], value: Callable[[int, float], float]) -> float:
-    """Smallest number of labels between the sizes at which ``value`` falls to zero or below.
+    """Number of labels at which ``value`` falls to zero, before the first size where it is below.
 
-    0 if it is so at the first size, infinite if it is nowhere.
+    0 if that is the smallest size, infinite if it is none: between two sizes an interval is
+    narrower than at either, so what no measured size shows is not claimed.
     """
     from scipy.optimize import brentq
 
     if value(0, 0.0) <= 0:
         return 0.0
     for segment in range(len(curve) - 1):
-        for step in range(STEPS):
-            start, end = step / STEPS, (step + 1) / STEPS
-            if value(segment, end) <= 0:
-                share = float(brentq(partial(value, segment), start, end))
-                first, second = (math.log(curve[segment + index][0]) for index in (0, 1))
-                return math.exp((1 - share) * first + share * second)
+        if value(segment, 1.0) <= 0:
+            share = float(brentq(partial(value, segment), 0.0, 1.0))
+            first, second = (math.log(curve[segment + index][0]) for index in (0, 1))
+            return math.exp((1 - share) * first + share * second)
     return math.inf
 
 
@@ -224,7 +220,9 @@ def _statement(found: Crossing, curve: Sequence[Cell], target: Cell) -> str:
     elif found.high == 0:
         text = f"{row} takes fewer than {smallest} labels {aim}"
     elif found.low and math.isfinite(found.high):
-        bounds = f"(interval {found.low:,.0f} to {found.high:,.0f})"
+        bounds = (
+            f"(interval {found.low:,.0f} to {found.high:,.0f}; measured: {_around(found, curve)})"
+        )
         text = f"{row} takes {found.labels:,.0f} labels {bounds} {aim}{times}"
     elif found.low:
         text = f"{row} takes at least {found.low:,.0f} labels {aim}{times} {estimate}"
@@ -236,6 +234,13 @@ def _statement(found: Crossing, curve: Sequence[Cell], target: Cell) -> str:
         text = f"How many labels {row} takes {aim} cannot be told from {smallest} to {largest} "
         text += estimate
     return f"{text}{remark}."
+
+
+def _around(found: Crossing, curve: Sequence[Cell]) -> str:
+    """The measured sizes that the number of labels lies between."""
+    sizes = [cell.labelled or 0 for cell in curve]
+    above = next(size for size in sizes if size >= found.labels)
+    return f"{max(size for size in sizes if size < found.labels):,} and {above:,}"
 
 
 def _count(labels: float, smallest: str, largest: str) -> str:

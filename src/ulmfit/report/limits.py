@@ -53,10 +53,15 @@ def limits(study: Study, provenance: Mapping[str, Any]) -> list[str]:
     ]
     if seeds.get("statement"):
         text.append(f"Seeds: {seeds['statement']}")
-    if _pretrained_once(study):
+    if _trained_once(study, "pretrain"):
         text.append(
             "One pretraining run stands behind each pretrained model, so no interval contains the "
             "chance of pretraining."
+        )
+    if len(seeds.get("runs") or ()) > 1 and _trained_once(study, "finetune"):
+        text.append(
+            "One fine-tuned language model stands behind all runs of a line, so no interval has "
+            "the chance of LM fine-tuning, and lines that share one are more alike than it says."
         )
     if few:
         text.append(
@@ -74,7 +79,8 @@ def limits(study: Study, provenance: Mapping[str, Any]) -> list[str]:
     if study.crossings:
         text.append(
             "The interval of a number of labels at which two rows are as good is for that pair "
-            "alone; none is corrected for the many pairs."
+            "alone; none is corrected for the many pairs. A number between measured sizes supposes "
+            "errors linear in the logarithm, and no interval contains the error of that."
         )
     if one_fold := [item.title for item in study.experiments if item.fold == "select"]:
         text.append(
@@ -124,11 +130,11 @@ def _mixed_versions(provenance: Mapping[str, Any]) -> list[str]:
     return [name for name, versions in found.items() if len(versions) > 1]
 
 
-def _pretrained_once(study: Study) -> bool:
-    """Whether there are pretrained models, and none was pretrained with a second seed."""
-    keys = ("name", "corpus", "tokenizer", "direction")
-    pretrained = [row for row in study.language_models if row["stage"] == "pretrain"]
-    models = [tuple(row[key] for key in keys) for row in pretrained]
+def _trained_once(study: Study, stage: str) -> bool:
+    """Whether there are language models of a stage, and none was trained with a second seed."""
+    keys = ("name", "dataset", "corpus", "tokenizer", "direction", "n_text")
+    trained = [row for row in study.language_models if row["stage"] == stage]
+    models = [tuple(row[key] for key in keys) for row in trained]
     return bool(models) and len(set(models)) == len(models)
 
 

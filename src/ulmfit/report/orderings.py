@@ -38,11 +38,11 @@ def orderings_sheet(study: Study) -> Sheet:
         notes=(
             "Ordering: whether the difference has the sign of the paper's, on the same data set if "
             "the paper has it, else on all of its own; it holds or is turned round only where ours "
-            "is told from zero, after Holm's correction in its table. Of several tables the one of "
-            "the report fold and of most labels counts.",
-            "The paper has one run for each of its errors, on 2,500, 545 and 12,000 documents held "
-            "out of IMDb, TREC-6 and AG's News: most of its differences are within the chance of "
-            "these documents.",
+            "is told from zero, after Holm's correction in every table that has it. The report "
+            "fold and the most labels count. A part of a data set is another data set.",
+            "The paper does not say how many runs stand behind an error. A tenth of its training "
+            "sets would be 2,500 (IMDb), 545 (TREC-6) and 12,000 documents (AG's News): most of "
+            "its differences are within the chance of so many.",
         ),
     )
 

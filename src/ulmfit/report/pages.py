@@ -58,6 +58,8 @@ def fill(page: str, studies: Mapping[str, Study], where: str) -> str:
 
 def _studies(block: re.Match[str], where: str) -> list[str]:
     names = block["names"].split()
+    if not names:
+        raise UserError(f"{where}: name the studies: <!-- techniques STUDY ... -->")
     if block["kind"] == "table" and len(names) != 2:
         raise UserError(f"{where}: write <!-- table STUDY TABLE -->, not {block['names']!r}")
     return names[:1] if block["kind"] == "table" else names

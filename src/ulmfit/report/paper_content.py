@@ -43,7 +43,7 @@ LATER = ("perplexity", "curves", "calibration")
 """Kinds of figures that the appendix shows."""
 CODE = ("Recipe", "Setting")
 """Headings of columns whose cells are code."""
-LABELS = "Labels needed:"
+LABELS = "Labels needed (each interval for its pair alone, without Holm's correction):"
 """What stands before the sentences on where rows cross."""
 
 

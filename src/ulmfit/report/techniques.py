@@ -50,7 +50,7 @@ TECHNIQUES = (
     Technique("A second direction", ensemble="fwd+bwd"),
     Technique("Sub-words beside words", ensemble="word+subword"),
     Technique("Both, four models", ensemble="four-way"),
-    Technique("A neural model, against TF-IDF", "tfidf"),
+    Technique("All of ULMFiT, against TF-IDF", "tfidf"),
 )
 
 
@@ -83,6 +83,8 @@ def columns(studies: Sequence[Study]) -> list[Column]:
     for study in studies:
         for dataset in dict.fromkeys(run["dataset"] for run in study.runs):
             lines = compared(study, dataset)
+            # Errors of other folds or sizes would stand under a heading that is not theirs.
+            lines = [line for line in lines if _place(*line[:2]) == _place(*lines[0][:2])]
             if lines:
                 title = str(study.manifest["texts"][dataset]["title"])
                 worths = tuple(worth(lines, technique) for technique in TECHNIQUES)
@@ -151,7 +153,11 @@ def _labels(row: Row) -> float:
 
 
 def worth(lines: Sequence[Compared], technique: Technique) -> Worth | None:
-    """What the first line that shows it says of a technique; None if no line does."""
+    """What the first line that shows it says of a technique; None if no line does.
+
+    A line that had the choice of rates is the fairer one and goes first, in whatever table of the
+    same fold and labels. Where tables differ in Holm's correction, ``not distinguished`` counts.
+    """
     shown = [
         (experiment, row)
         for experiment, row, _ in lines
@@ -159,19 +165,16 @@ def worth(lines: Sequence[Compared], technique: Technique) -> Worth | None:
     ]
     if not shown:
         return None
-    first = shown[0]
-    # Of one table, the line that had the choice of rates is the fairer one.
-    among = [
-        row
-        for experiment, row in shown
-        if experiment is first[0] and experiment.candidates(row) and _same_size(row, first[1])
+    alike = [line for line in shown if _place(*line) == _place(*shown[0])]
+    experiment, row = next((line for line in alike if line[0].candidates(line[1])), alike[0])
+    same = [
+        other["verdict"] for table, other in alike if table.paths(other) == experiment.paths(row)
     ]
-    row = among[0] if among else first[1]
+    verdict = row["verdict"] if len(set(same)) == 1 else "not distinguished"
     difference, low, high = (
         number(row, name) or 0.0 for name in ("difference", "difference_low", "difference_high")
     )
     helps = "better" if technique.ensemble else "worse"
-    verdict = row["verdict"]
     if verdict in ("better", "worse"):
         verdict = "worth it" if verdict == helps else "harmful"
     if technique.ensemble:
@@ -179,8 +182,8 @@ def worth(lines: Sequence[Compared], technique: Technique) -> Worth | None:
     return Worth(difference, low, high, verdict, row["title"])
 
 
-def _same_size(row: Row, other: Row) -> bool:
-    return row["n_labelled"] == other["n_labelled"]
+def _place(experiment: Experiment, row: Row) -> tuple[str, str]:
+    return experiment.fold, row["n_labelled"]
 
 
 def _lead(lines: Sequence[Compared]) -> str:
