@@ -28,6 +28,7 @@ ENTRIES = {
     "score": ("ulmfit.evaluate.score",),
     "baseline": ("ulmfit.evaluate.baselines",),
     "manifest": ("ulmfit.studies", "ulmfit.config.manifest"),
+    "before_test": ("ulmfit.evaluate.tables",),
     "tables": ("ulmfit.evaluate.tables",),
     "figures": ("ulmfit.report.figures",),
     "report": ("ulmfit.report.html", "ulmfit.report.tables", "ulmfit.report.provenance"),

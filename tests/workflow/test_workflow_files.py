@@ -91,3 +91,15 @@ def test_every_rule_is_fully_dressed(rule):
         assert f"    {directive}:" in body, directive
     for resource in ("mem_mb=", "runtime="):
         assert resource in body, resource
+
+
+def test_new_versions_of_readers_do_not_open_the_test_fold_again():
+    """Nothing that `predict_test` and `baseline_test` wait for has the version of a reader."""
+    readers = {"tables", "figures", "report", "paper", "manifest"}
+    before = ("before_test", "predict_test", "baseline_test", "score", "classify", "baseline")
+    versions = {}
+    for name in before:
+        body = re.search(rf"^(?:rule|use rule \w+ as) {name}\b.*?(?=^\S|\Z)", RULES, re.M | re.S)
+        versions[name] = set(re.findall(r'CODE_VERSIONS\["(\w+)"\]', body[0]))
+    assert versions["before_test"] == {"before_test"}
+    assert not readers & set().union(*versions.values())

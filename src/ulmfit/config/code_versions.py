@@ -19,6 +19,7 @@ CODE_VERSIONS = {
     "score": 1,
     "baseline": 1,
     "manifest": 5,
+    "before_test": 4,
     "tables": 4,
     "figures": 4,
     "report": 5,
