@@ -111,17 +111,18 @@ def test_the_imdb_study_trains_each_language_model_once(jobs_of):
         # these and the one without pretraining, one seed
         "finetune": 5,
         # 5,000 labels: ulmfit in four ways, full and from scratch at two rates, two leave-outs
-        # (10 x 3); at three sizes ulmfit and from scratch (6 x 3)
-        "classify": 48,
-        "score": 48,
+        # (10 x 3); at three sizes ulmfit and from scratch (6 x 3); both
+        # with more updates at two sizes (4 x 3)
+        "classify": 60,
+        "score": 60,
         "ensemble": 9,
         # two kinds, four sizes
         "baseline": 8,
         "manifest": 1,
         "before_test": 1,
-        # ulmfit in both directions, from scratch at two rates
-        "predict_test": 12,
-        "score_test": 12,
+        # ulmfit in both directions, from scratch
+        "predict_test": 9,
+        "score_test": 9,
         "ensemble_test": 3,
         "baseline_test": 2,
         "tables": 1,
