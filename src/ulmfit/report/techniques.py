@@ -48,7 +48,7 @@ TECHNIQUES = (
     Technique("Discriminative rates", "freez-stlr"),
     Technique("Slanted triangles", "freez-discr"),
     Technique("A second direction", ensemble="fwd+bwd"),
-    Technique("Sub-words beside words", ensemble="word+subword"),
+    Technique("A sub-word model beside the word model", ensemble="word+subword"),
     Technique("Both, four models", ensemble="four-way"),
     Technique("All of ULMFiT, against TF-IDF", "tfidf"),
 )
