@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import planted_store
@@ -18,12 +19,14 @@ from ulmfit.train.batches import (
     window_lengths,
 )
 
+CPU = torch.device("cpu")
+
 
 @settings(deadline=None)
 @given(st.integers(2, 400), st.integers(1, 12), st.booleans())
 def test_streams_pair_every_token_with_its_successor(size, count, whole):
     text = np.arange(1, size + 1, dtype=np.int32)
-    inputs, targets = streams(text, count, whole)
+    inputs, targets = streams(text, count, whole, CPU)
     real = targets != IGNORED
     assert (targets[real] == inputs[real] + 1).all()
     assert inputs.shape == targets.shape == (inputs.shape[0], count)
@@ -38,7 +41,7 @@ def test_streams_pair_every_token_with_its_successor(size, count, whole):
 @settings(deadline=None)
 @given(st.integers(2, 400), st.integers(1, 12))
 def test_each_stream_is_consecutive_text(size, count):
-    inputs, _ = streams(np.arange(size, dtype=np.int32), count, whole=False)
+    inputs, _ = streams(np.arange(size, dtype=np.int32), count, whole=False, device=CPU)
     assert (inputs[1:] - inputs[:-1] == 1).all()
 
 

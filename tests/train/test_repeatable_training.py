@@ -11,11 +11,8 @@ import pytest
 import torch
 from planted import WORDS, classifier_recipe, language_model_recipe, planted_store
 
-from ulmfit.config.recipes import Architecture, Classifier, Dropouts, Freezing
+from ulmfit.config.recipes import Freezing
 from ulmfit.errors import UserError
-from ulmfit.model.classifier import PoolingClassifier
-from ulmfit.model.language_model import LanguageModel
-from ulmfit.model.sampled_softmax import Sampler
 from ulmfit.store.tokens import write_tokens
 from ulmfit.train.device import choose, compute
 
@@ -99,51 +96,3 @@ def test_an_unknown_or_absent_device_is_refused():
     if not torch.cuda.is_available():
         with pytest.raises(UserError, match="finds no GPU"):
             choose("cuda")
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_gpu_gives_the_losses_and_gradients_of_the_cpu(precision):
-    plain = Dropouts(embedding=0, input=0, weight=0, hidden=0, output=0)
-    sizes = Architecture(24, 40, 3)
-    ids, lengths = torch.randint(0, 300, (50, 6)), torch.tensor([50, 41, 33, 30, 8, 2])
-    labels = torch.tensor([0, 1, 2, 0, 1, 2])
-    results = []
-    for device in ("cpu", "cuda"):
-        with compute(device, threads=1, seed=0, precision=precision) as where:
-            torch.manual_seed(0)
-            lm = LanguageModel(300, sizes, plain, precision=precision)
-            # All words are drawn: the two devices' draws of fewer would differ.
-            sampler = Sampler(torch.arange(1, 301), 300)
-            sampling = LanguageModel(300, sizes, plain, sampler, precision=precision)
-            recipe = Classifier(
-                architecture=sizes,
-                dropouts=plain,
-                head_dropouts=(0, 0),
-                bptt=16,
-                pooling="mean",
-                precision=precision,
-            )
-            classifier = PoolingClassifier(300, 3, recipe)
-            lm.to(where.device)
-            sampling.to(where.device)
-            classifier.to(where.device)
-            x = ids.to(where.device)
-            losses = [
-                *(
-                    model.loss(x[:-1], x[1:], model.encoder.initial_state(6), 2.0, 1.0)[0]
-                    for model in (lm, sampling)
-                ),
-                classifier.loss(x, lengths, labels.to(where.device), 2.0, 1.0)[0],
-            ]
-            torch.autograd.backward(losses)
-            models = (lm, sampling, classifier)
-            gradients = [p.grad for model in models for p in model.parameters()]
-            results.append([t.detach().cpu() for t in (*losses, *gradients)])
-    for cpu, gpu in zip(*results, strict=True):
-        if precision == "fp32":
-            torch.testing.assert_close(gpu, cpu, rtol=1e-3, atol=1e-5)
-        else:
-            assert gpu.dtype == cpu.dtype == torch.float32
-            assert (gpu - cpu).norm() <= 0.05 * cpu.norm()

@@ -76,7 +76,7 @@ def _torch(
     outputs, hidden, cell = torch._VF.lstm(
         inputs,
         (hidden.unsqueeze(0), cell.unsqueeze(0)),
-        weights,
+        weights if inputs.device.type == "cpu" else _together(weights),
         True,  # biases
         1,  # layers
         0.0,  # dropout between layers
@@ -85,6 +85,15 @@ def _torch(
         False,  # batch first
     )
     return outputs, (hidden.squeeze(0), cell.squeeze(0))
+
+
+def _together(weights: Weights) -> tuple[Tensor, ...]:
+    """The weights end to end in one block, as cuDNN reads them: it would copy others at each call,
+    forward and backward. DropConnect makes the recurrent matrix anew anyway (ulmfit.md 7.12).
+    """
+    block = torch.cat([weight.flatten() for weight in weights])
+    parts = torch.split(block, [weight.numel() for weight in weights])
+    return tuple(part.view(weight.shape) for part, weight in zip(parts, weights, strict=True))
 
 
 def _rounded(

@@ -55,7 +55,7 @@ class _CrossEntropy(torch.autograd.Function):
         precision: str,
     ) -> Tensor:
         tokens = len(hidden)
-        rows, block = chunk_rows(len(negative_weight), hidden.device, precision)
+        rows, block = chunk_rows(tokens, len(negative_weight), hidden.device, precision)
         grad_hidden = torch.empty_like(hidden)
         grad_target = torch.empty_like(at_target)
         grad_weight = torch.zeros_like(negative_weight)

@@ -25,12 +25,16 @@ GPU_LOGITS = 1 << 27
 """Logits held at once on a GPU (512 MB)."""
 
 
-def chunk_rows(vocabulary: int, device: torch.device, precision: str = "fp32") -> tuple[int, int]:
-    """Rows of logits computed at once, and rows of them whose probabilities are."""
+def chunk_rows(
+    tokens: int, vocabulary: int, device: torch.device, precision: str = "fp32"
+) -> tuple[int, int]:
+    """Rows of logits of ``tokens`` computed at once, and rows of them whose probabilities are."""
     if device.type == "cpu":
         rows = min(CPU_ROWS, max(FEWEST_ROWS, CPU_LOGITS // vocabulary))
         return rows, BF16_BLOCK if precision == "bf16" else rows
-    rows = max(CPU_ROWS, GPU_LOGITS // vocabulary)
+    # As even as can be: a chunk of a few rows would take as long as one of hundreds.
+    chunks = -(-tokens // max(CPU_ROWS, GPU_LOGITS // vocabulary))
+    rows = -(-tokens // max(1, chunks))
     return rows, rows
 
 
@@ -45,7 +49,7 @@ class _CrossEntropy(torch.autograd.Function):
         precision: str,
     ) -> Tensor:
         tokens = len(hidden)
-        rows, block = chunk_rows(len(weight), hidden.device, precision)
+        rows, block = chunk_rows(tokens, len(weight), hidden.device, precision)
         grad_hidden = torch.empty_like(hidden)
         grad_weight = torch.zeros_like(weight)
         grad_bias = None if bias is None else torch.zeros_like(bias)
@@ -118,7 +122,7 @@ def evaluate(
 
     Logits of bf16 are often equal: of several highest ones the first counts there.
     """
-    rows, block = chunk_rows(len(weight), hidden.device, precision)
+    rows, block = chunk_rows(len(hidden), len(weight), hidden.device, precision)
     loss = hidden.new_zeros((), dtype=torch.float64)
     correct = torch.zeros((), dtype=torch.int64, device=hidden.device)
     factors = rounded(hidden, weight, bias, precision)

@@ -31,18 +31,22 @@ def stream_count(tokens: int, batch_size: int, bptt: int) -> int:
     return max(1, min(batch_size, (tokens - 1) // bptt))
 
 
-def streams(text: NDArray[np.int32], count: int, whole: bool) -> tuple[Tensor, Tensor]:
+def streams(
+    text: NDArray[np.int32], count: int, whole: bool, device: torch.device
+) -> tuple[Tensor, Tensor]:
     """Parallel streams of one text, and the next token of each place; both (time, count) int32.
 
     ``whole`` pads the last stream with targets :data:`IGNORED`, so that every token after the first
-    is predicted once; otherwise fewer than ``count`` tokens, which fill no row, are left out.
+    is predicted once; otherwise fewer than ``count`` tokens, which fill no row, are left out. The
+    text is moved to ``device`` once and cut there, so that no update waits for a copy.
     """
     pairs = len(text) - 1
     steps = -(-pairs // count) if whole else pairs // count
-    inputs = np.full(steps * count, PADDING, np.int32)
-    targets = np.full(steps * count, IGNORED, np.int32)
     used = min(pairs, steps * count)
-    inputs[:used], targets[:used] = text[:used], text[1 : used + 1]
+    tokens = torch.from_numpy(text).to(device)
+    inputs = tokens.new_full((steps * count,), PADDING)
+    targets = tokens.new_full((steps * count,), IGNORED)
+    inputs[:used], targets[:used] = tokens[:used], tokens[1 : used + 1]
     return _columns(inputs, count), _columns(targets, count)
 
 
@@ -72,8 +76,8 @@ def window_lengths(
     return lengths
 
 
-def _columns(values: NDArray[np.int32], count: int) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values.reshape(count, -1).T))
+def _columns(values: Tensor, count: int) -> Tensor:
+    return values.view(count, -1).t().contiguous()
 
 
 def sortish(

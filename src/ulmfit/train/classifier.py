@@ -197,7 +197,7 @@ class _Training(Loop[PoolingClassifier, Recipe, Batch]):
         return sortish(self.lengths, self.recipe.batch_size, self.order)[made:]
 
     def update(self, batch: Batch) -> Update:
-        """Losses of a batch; counts what was classified wrongly."""
+        """Losses and gradients of a batch; counts what was classified wrongly."""
         recipe, data = self.recipe, self.data
         documents = data.train[batch].tolist()
         ids, lengths = pad(data.store, documents, data.direction, recipe.padding)
@@ -211,8 +211,9 @@ class _Training(Loop[PoolingClassifier, Recipe, Batch]):
             recipe.label_smoothing,
             self.class_weights,
         )
-        self.carried["wrong"] += (logits.detach().argmax(1) != labels).sum()
-        return Update(loss, cross_entropy, len(batch), int(self.lengths[batch].sum()))
+        torch.autograd.backward(loss)
+        self.carried["wrong"] += (logits.argmax(1) != labels).sum()
+        return Update(loss.detach(), cross_entropy, len(batch), int(self.lengths[batch].sum()))
 
     def shown(self) -> dict[str, Any]:
         """Share of the epoch's documents that were classified wrongly."""

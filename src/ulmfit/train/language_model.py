@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,6 @@ from torch import Tensor
 from ulmfit.config.recipes import LanguageModel as Recipe
 from ulmfit.config.recipes import from_json
 from ulmfit.errors import UserError
-from ulmfit.model.awd_lstm import State
 from ulmfit.model.groups import language_model_groups
 from ulmfit.model.language_model import LanguageModel
 from ulmfit.store.checkpoints import DEFAULT, Every
@@ -35,6 +35,7 @@ from ulmfit.train.device import SMALL, compute
 from ulmfit.train.history import LANGUAGE_MODEL, History
 from ulmfit.train.keeper import keeper
 from ulmfit.train.loop import Loop, Score, Update
+from ulmfit.train.replay import Replays
 from ulmfit.train.sampling import sampler
 
 EVALUATION_STREAMS = 64
@@ -164,9 +165,14 @@ class _Training(Loop[LanguageModel, Recipe, Window]):
         """The kind of training, and the stage of freezing if there are several."""
         return self.name if len(self.plan) == 1 else f"{self.name} {self.stage.name}"
 
+    def begin_stage(self) -> None:
+        """Gradients of the groups that train, as fast as the device makes them."""
+        parameters = [each for each in self.model.parameters() if each.requires_grad]
+        self.gradients = Replays(self._gradients, parameters)
+
     def begin_epoch(self) -> None:
         """Streams begin with an empty state."""
-        self._carry(self.model.encoder.initial_state(self.count))
+        self._carry(*chain.from_iterable(self.model.encoder.initial_state(self.count)))
 
     def batches(self, made: int) -> Iterable[Window]:
         """Windows of the text, in its order of the epoch."""
@@ -174,23 +180,31 @@ class _Training(Loop[LanguageModel, Recipe, Window]):
         return windows(self.text(), self.count, lengths, self.device, made)
 
     def update(self, batch: Window) -> Update:
-        """Losses of a window, from the state that the one before left."""
+        """Losses and gradients of a window, from the state that the one before left."""
         ids, targets = batch
-        recipe = self.recipe
-        carried = self.carried
-        layers = range(recipe.architecture.layers)
-        state = tuple((carried[f"hidden{k}"], carried[f"cell{k}"]) for k in layers)
-        loss, cross_entropy, state = self.model.loss(ids, targets, state, recipe.ar, recipe.tar)
-        self._carry(state)
-        share = len(ids) / recipe.bptt if recipe.rate_by_length else 1.0
-        return Update(loss, cross_entropy, ids.numel(), ids.numel(), share)
+        before = (self.carried[name] for name in self._carried_names)
+        loss, cross_entropy, *after = self.gradients(ids, targets, *before)
+        self._carry(*after)
+        share = len(ids) / self.recipe.bptt if self.recipe.rate_by_length else 1.0
+        # Copies, because the next update may be written in their place.
+        return Update(loss.clone(), cross_entropy.clone(), ids.numel(), ids.numel(), share)
 
-    def _carry(self, state: State) -> None:
-        self.carried = {
-            f"{name}{k}": value
-            for k, pair in enumerate(state)
-            for name, value in zip(("hidden", "cell"), pair, strict=True)
-        }
+    def _gradients(self, ids: Tensor, targets: Tensor, *carried: Tensor) -> tuple[Tensor, ...]:
+        """The loss to minimise, once its gradients are made, the one to show, and the state."""
+        state = tuple(zip(carried[::2], carried[1::2], strict=True))
+        recipe = self.recipe
+        loss, cross_entropy, after = self.model.loss(ids, targets, state, recipe.ar, recipe.tar)
+        torch.autograd.backward(loss)
+        return loss.detach(), cross_entropy, *chain.from_iterable(after)
+
+    @property
+    def _carried_names(self) -> list[str]:
+        """Of the layers' states, in the order of the layers; a checkpoint has one of its own."""
+        layers = range(self.recipe.architecture.layers)
+        return [f"{name}{k}" for k in layers for name in ("hidden", "cell")]
+
+    def _carry(self, *values: Tensor) -> None:
+        self.carried = dict(zip(self._carried_names, values, strict=True))
 
     def validate(self) -> tuple[Score, dict[str, float]]:
         """Loss, perplexity and accuracy on the validation text; the loss is the score."""
@@ -227,11 +241,11 @@ def windows(
     """Inputs and targets of updates of such ``lengths``, each (length, count) int64, but for the
     first ``made``.
     """
-    inputs, targets = streams(text, count, whole=False)
+    inputs, targets = streams(text, count, whole=False, device=device)
     start = sum(lengths[:made])
     for length in lengths[made:]:
         window = slice(start, start + length)
-        yield inputs[window].to(device, torch.int64), targets[window].to(device, torch.int64)
+        yield inputs[window].to(torch.int64), targets[window].to(torch.int64)
         start += length
 
 
@@ -241,18 +255,20 @@ def evaluate(model: LanguageModel, text: NDArray[np.int32], bptt: int) -> dict[s
     model.eval()
     device = model.encoder.embedding.device
     count = stream_count(len(text), EVALUATION_STREAMS, bptt)
-    inputs, targets = streams(text, count, whole=True)
+    inputs, targets = streams(text, count, whole=True, device=device)
     state = model.encoder.initial_state(count)
-    loss, right = 0.0, 0
+    # Added up where they are: a GPU would stand idle behind each look.
+    loss = torch.zeros((), dtype=torch.float64, device=device)
+    right = torch.zeros((), dtype=torch.int64, device=device)
     for start in range(0, len(inputs), bptt):
         window = slice(start, start + bptt)
         part, correct, state = model.evaluate(
-            inputs[window].to(device, torch.int64), targets[window].to(device, torch.int64), state
+            inputs[window].to(torch.int64), targets[window].to(torch.int64), state
         )
-        loss, right = loss + part.item(), right + int(correct.item())
-    mean = loss / (len(text) - 1)
+        loss, right = loss + part, right + correct
+    mean = loss.item() / (len(text) - 1)
     return {
         "valid_loss": mean,
         "valid_perplexity": math.exp(min(mean, 700.0)),
-        "valid_accuracy": right / (len(text) - 1),
+        "valid_accuracy": right.item() / (len(text) - 1),
     }

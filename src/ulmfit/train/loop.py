@@ -240,7 +240,6 @@ class Loop(ABC, Generic[Model, Recipe, Batch]):
         where = f"{self.losses.where} of {len(self._updates)}"
         for batch in progress(batches, total, where, under_way.updates):
             update = self.update(batch)
-            torch.autograd.backward(update.loss)
             under_way.lr = self.optimizer.step(update.share)
             self.losses.add(update.loss, update.shown, update.weight, under_way.lr)
             under_way.updates += 1
@@ -360,7 +359,7 @@ class Loop(ABC, Generic[Model, Recipe, Batch]):
 
     @abstractmethod
     def update(self, batch: Batch) -> Update:
-        """Losses of a batch."""
+        """Losses of a batch, whose gradients it leaves in the parameters."""
 
     def shown(self) -> dict[str, Any]:
         """More columns of the history, at the end of an epoch's updates."""

@@ -29,7 +29,7 @@ class Losses:
         """Add an update made at top rate ``lr``; UserError, on a GPU perhaps some updates later, if
         the minimised loss was not finite or had exploded.
         """
-        self._pending.append((minimised.detach(), reported, weight, lr))
+        self._pending.append((minimised, reported, weight, lr))
         if minimised.device.type == "cpu" or len(self._pending) >= EVERY:
             self._look()
 
