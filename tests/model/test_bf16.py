@@ -193,3 +193,30 @@ def test_double_models_of_fp32_recipes_stay_double():
     state = model.encoder.initial_state(6)
     loss = model.loss(STREAMS[:-1], STREAMS[1:], state, 0.0, 0.0)[0]
     assert loss.dtype == torch.float64
+
+
+def test_sizes_that_a_gpu_fills_up_change_no_number():
+    """Its layer, in the CPU's arithmetic, against the same layer of the sizes as they are."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = (12, 3, 5), (3, 11), (3, 11), (44, 5), (44, 11), (44,), (44,)
+    values = [torch.randn(shape, generator=generator).to(torch.bfloat16) for shape in shapes]
+
+    def run(layer):
+        leaves = [value.float().requires_grad_() for value in values]
+        inputs, hidden, cell, *weights = leaves
+        outputs, state = layer(inputs, (hidden, cell), tuple(weights), True)
+        weighted = (outputs * torch.arange(11)).sum() + state[0].sum() + state[1].square().sum()
+        return [outputs, *state, *torch.autograd.grad(weighted, leaves)]
+
+    def as_they_are(*arguments):
+        low = [
+            tuple(v.to(torch.bfloat16) for v in each) if isinstance(each, tuple) else each
+            for each in arguments[1:]
+        ]
+        outputs, state = lstm._torch(arguments[0].to(torch.bfloat16), *low)
+        return outputs.float(), tuple(value.float() for value in state)
+
+    for filled, plain in zip(run(lstm._rounded), run(as_they_are), strict=True):
+        assert filled.shape == plain.shape
+        assert filled.dtype == torch.float32
+        assert relative(filled, plain) < 0.01

@@ -109,45 +109,58 @@ def test_a_gpu_predicts_what_a_cpu_predicts(tokens, tmp_path):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_gpu_gives_the_losses_and_gradients_of_the_cpu(precision):
+    """In fp32 to its rounding; in bf16 with errors at most four times those of the CPU in bf16,
+    because cuDNN rounds outputs and cell states too.
+
+    The head normalises by the spread of six documents, which is small before training: what is
+    rounded below it grows.
+    """
+    exact = losses_and_gradients("cpu", "fp32")
+    found = losses_and_gradients("cuda", precision)
+    allowed = [1e-3 * value.norm() for value in exact]
+    if precision == "bf16":
+        rounded = losses_and_gradients("cpu", "bf16")
+        allowed = [
+            4 * (other - value).norm() + 0.02 * value.norm()
+            for other, value in zip(rounded, exact, strict=True)
+        ]
+    for gpu, value, most in zip(found, exact, allowed, strict=True):
+        assert gpu.dtype == torch.float32
+        assert (gpu - value).norm() <= most
+
+
+def losses_and_gradients(device, precision):
+    """Of two language models and a classifier without dropout, on the CPU."""
     plain = Dropouts(embedding=0, input=0, weight=0, hidden=0, output=0)
-    sizes = Architecture(24, 40, 3)
-    ids, lengths = torch.randint(0, 300, (50, 6)), torch.tensor([50, 41, 33, 30, 8, 2])
-    labels = torch.tensor([0, 1, 2, 0, 1, 2])
-    results = []
-    for device in ("cpu", "cuda"):
-        with compute(device, threads=1, seed=0, precision=precision) as where:
-            torch.manual_seed(0)
-            lm = LanguageModel(300, sizes, plain, precision=precision)
-            # All words are drawn: the two devices' draws of fewer would differ.
-            sampler = Sampler(torch.arange(1, 301), 300)
-            sampling = LanguageModel(300, sizes, plain, sampler, precision=precision)
-            recipe = Classifier(
-                architecture=sizes,
-                dropouts=plain,
-                head_dropouts=(0, 0),
-                bptt=16,
-                pooling="mean",
-                precision=precision,
-            )
-            classifier = PoolingClassifier(300, 3, recipe)
-            lm.to(where.device)
-            sampling.to(where.device)
-            classifier.to(where.device)
-            x = ids.to(where.device)
-            losses = [
-                *(
-                    model.loss(x[:-1], x[1:], model.encoder.initial_state(6), 2.0, 1.0)[0]
-                    for model in (lm, sampling)
-                ),
-                classifier.loss(x, lengths, labels.to(where.device), 2.0, 1.0)[0],
-            ]
-            torch.autograd.backward(losses)
-            models = (lm, sampling, classifier)
-            gradients = [p.grad for model in models for p in model.parameters()]
-            results.append([t.detach().cpu() for t in (*losses, *gradients)])
-    for cpu, gpu in zip(*results, strict=True):
-        if precision == "fp32":
-            torch.testing.assert_close(gpu, cpu, rtol=1e-3, atol=1e-5)
-        else:
-            assert gpu.dtype == cpu.dtype == torch.float32
-            assert (gpu - cpu).norm() <= 0.05 * cpu.norm()
+    # No multiples of eight, so that sizes are filled up.
+    sizes = Architecture(28, 42, 3)
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(0, 300, (50, 6), generator=generator)
+    lengths, labels = torch.tensor([50, 41, 33, 30, 8, 2]), torch.tensor([0, 1, 2, 0, 1, 2])
+    with compute(device, threads=1, seed=0, precision=precision) as where:
+        torch.manual_seed(0)
+        lm = LanguageModel(300, sizes, plain, precision=precision)
+        # All words are drawn: the two devices' draws of fewer would differ.
+        sampler = Sampler(torch.arange(1, 301), 300)
+        sampling = LanguageModel(300, sizes, plain, sampler, precision=precision)
+        recipe = Classifier(
+            architecture=sizes,
+            dropouts=plain,
+            head_dropouts=(0, 0),
+            bptt=16,
+            pooling="mean",
+            precision=precision,
+        )
+        classifier = PoolingClassifier(300, 3, recipe)
+        models = [model.to(where.device) for model in (lm, sampling, classifier)]
+        x = ids.to(where.device)
+        losses = [
+            *(
+                model.loss(x[:-1], x[1:], model.encoder.initial_state(6), 2.0, 1.0)[0]
+                for model in (lm, sampling)
+            ),
+            classifier.loss(x, lengths, labels.to(where.device), 2.0, 1.0)[0],
+        ]
+        torch.autograd.backward(losses)
+        gradients = [p.grad for model in models for p in model.parameters()]
+        return [t.detach().cpu() for t in (*losses, *gradients)]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 Weights = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -23,6 +24,9 @@ WIDEST_FUSED = 512
 """Hidden size up to which the fused layer's gradients are the faster ones."""
 PACKED_FROM = 8
 """Time steps from which it pays to lay a matrix out for the products of all of them."""
+ALIGNED = 8
+"""Columns of bf16 in sixteen bytes: a GPU multiplies matrices whose rows are such multiples two to
+four times as fast (1,152 columns against 1,150; docs/performance.md)."""
 LSTM = 2
 """The kind of layer, in oneDNN's numbering."""
 
@@ -99,15 +103,27 @@ def _together(weights: Weights) -> tuple[Tensor, ...]:
 def _rounded(
     inputs: Tensor, state: tuple[Tensor, Tensor], weights: Weights, needs_gradient: bool
 ) -> Result:
-    """cuDNN's layer in bf16; torch's autocast would run it in fp16 whatever type it is told."""
-    low = torch.bfloat16
+    """cuDNN's layer in bf16; torch's autocast would run it in fp16 whatever type it is told.
+
+    cuDNN rounds the cell state too, at every step. Sizes are filled up with zeros to multiples of
+    :data:`ALIGNED`: units that get nothing and weigh nothing stay at zero, and the others what they
+    were.
+    """
+    low, wide = torch.bfloat16, inputs.dtype
+    size = state[0].shape[1]
+    fill_inputs, fill = -inputs.shape[2] % ALIGNED, -size % ALIGNED
     w_ih, w_hh, b_ih, b_hh = (weight.to(low) for weight in weights)
-    hidden, cell = (value.to(low) for value in state)
-    outputs, (hidden, cell) = _torch(
-        inputs.to(low), (hidden, cell), (w_ih, w_hh, b_ih, b_hh), needs_gradient
+    filled = (
+        F.pad(w_ih.view(4, size, -1), (0, fill_inputs, 0, fill)).flatten(0, 1),
+        F.pad(w_hh.view(4, size, -1), (0, fill, 0, fill)).flatten(0, 1),
+        F.pad(b_ih.view(4, size), (0, fill)).flatten(),
+        F.pad(b_hh.view(4, size), (0, fill)).flatten(),
     )
-    wide = inputs.dtype
-    return outputs.to(wide), (hidden.to(wide), cell.to(wide))
+    hidden, cell = (F.pad(value.to(low), (0, fill)) for value in state)
+    outputs, (hidden, cell) = _torch(
+        F.pad(inputs.to(low), (0, fill_inputs)), (hidden, cell), filled, needs_gradient
+    )
+    return outputs[..., :size].to(wide), (hidden[:, :size].to(wide), cell[:, :size].to(wide))
 
 
 def _fused(

@@ -6,7 +6,6 @@ import ctypes
 import os
 import platform
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -105,11 +104,14 @@ def _deterministic_gpu() -> Iterator[None]:
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    memory: Any = torch.utils.deterministic
+    filled = memory.fill_uninitialized_memory
     try:
-        with warnings.catch_warnings():
-            # DropConnect gives cuDNN a fresh recurrent matrix at every call (ulmfit.md 7.12).
-            warnings.filterwarnings("ignore", message="RNN module weights are not part")
-            yield
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        # It would write every tensor twice, a tenth of an update's time, so that whoever reads what
+        # no kernel has written gets the same bits.
+        memory.fill_uninitialized_memory = False
+        yield
     finally:
         torch.use_deterministic_algorithms(before)
+        memory.fill_uninitialized_memory = filled
