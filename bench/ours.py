@@ -67,22 +67,33 @@ def run(
     workload: Workload, documents: list[NDArray[np.int64]], clock: Clock, precision: str
 ) -> None:
     """Train one epoch over the documents."""
-    value = canonical_json(to_dict(recipe(workload, precision)))
     _hook(clock)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_tokens(folder / "tokens", _store(workload, documents), {})
-        output, history = folder / "model.safetensors", folder / "history.csv"
-        if workload.kind == "lm":
-            train_language_model(
-                value, folder / "tokens", None, "fwd", 0, output, history, "pretrain", device="cpu"
-            )
-        else:
-            probabilities = folder / "probabilities.npz"
-            train_classifier(
-                *(value, folder / "tokens", None, "fwd", None, 0, output, history, probabilities),
-                device="cpu",
-            )
+        train(recipe(workload, precision), workload, documents, Path(name))
+
+
+def train(
+    chosen: LanguageModel | Classifier,
+    workload: Workload,
+    documents: list[NDArray[np.int64]],
+    folder: Path,
+    device: str = "cpu",
+) -> tuple[Path, Path]:
+    """Train by a recipe in an empty folder; returns the paths of the weights and the history."""
+    value = canonical_json(to_dict(chosen))
+    write_tokens(folder / "tokens", _store(workload, documents), {})
+    output, history = folder / "model.safetensors", folder / "history.csv"
+    if workload.kind == "lm":
+        train_language_model(
+            value, folder / "tokens", None, "fwd", 0, output, history, "pretrain", device=device
+        )
+    else:
+        probabilities = folder / "probabilities.npz"
+        train_classifier(
+            *(value, folder / "tokens", None, "fwd", None, 0, output, history, probabilities),
+            device=device,
+        )
+    return output, history
 
 
 def _store(workload: Workload, documents: list[NDArray[np.int64]]) -> TokenStore:

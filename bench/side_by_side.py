@@ -21,8 +21,9 @@ Result = TypeVar("Result")
 
 
 def environment() -> dict[str, str]:
-    """One thread for each child, and the packages of this checkout."""
-    path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+    """One thread for each child, and the packages of this checkout before those of the parent."""
+    inherited = filter(None, [os.environ.get("PYTHONPATH")])
+    path = os.pathsep.join([str(ROOT / "src"), str(ROOT), *inherited])
     return {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": path}
 
 
