@@ -10,7 +10,11 @@ from ulmfit.studies import load_study
 
 FILES = (
     "ag_news/ag_news_csv_partial.tgz",
-    "enwiki-2015-sample/enwiki2015-AA-00-24.txt.xz",
+    *(
+        f"enwiki-2015-sample/enwiki2015-{half}-{part}.txt.xz"
+        for half in ("AA", "AB")
+        for part in ("00-24", "25-49", "50-74", "75-99")
+    ),
     "imdb/aclImdb_v1_nobow.tar.gz",
 )
 """Published at no URL as the mirror has them."""
@@ -31,7 +35,13 @@ def jobs_of(tmp_path):
     return jobs
 
 
-@pytest.mark.parametrize("study", ["trec6-full.yaml", "imdb.yaml", "ag-news.yaml"])
+@pytest.mark.parametrize(
+    "study",
+    [
+        *("trec6-full.yaml", "imdb.yaml", "ag-news.yaml"),
+        *("trec6-full-size.yaml", "imdb-full-size.yaml"),
+    ],
+)
 def test_a_forecast_plans_the_jobs_of_real_texts(study, jobs_of):
     plan = load_study(CONFIG / "studies" / study)
     assert jobs_of(study) == Counter(job.rule for job in Jobs(plan).found.values())
@@ -153,3 +163,18 @@ def test_the_rows_of_table_7_on_news_hang_off_one_fine_tuned_language_model(jobs
         "report": 1,
         "paper": 1,
     }
+
+
+def test_the_fifteen_cells_at_full_size_leave_the_test_questions_shut(jobs_of):
+    jobs = jobs_of("trec6-full-size.yaml")
+    # With and without dropout, one seed; five seeds of the five ways to fine-tune, of fifteen cells.
+    assert (jobs["pretrain"], jobs["finetune"], jobs["classify"]) == (2, 25, 75)
+    assert not {"before_test", "predict_test", "score_test"} & jobs.keys()
+
+
+def test_both_directions_of_imdb_at_full_size_see_the_test_reviews_once(jobs_of):
+    jobs = jobs_of("imdb-full-size.yaml")
+    trained = ("pretrain", "finetune", "classify", "score")
+    tested = ("predict_test", "score_test", "baseline_test")
+    assert [jobs[rule] for rule in (*trained, *tested)] == [2] * 7
+    assert jobs["ensemble_test"] == jobs["before_test"] == 1

@@ -245,7 +245,8 @@ class LanguageModel:
         "fp32",
         "Matrix products of the encoder and the softmax in training, validation and prediction: "
         "of fp32 values, or of values rounded to bf16, with fp32 weights, states and losses "
-        "(faster where the device multiplies bf16, and other results).",
+        "(faster where the device multiplies bf16, and other results; on a GPU states and outputs "
+        "of the LSTMs are rounded too).",
     )
     compute_threads: int = key(
         1, "CPU threads; part of the recipe because results depend on it.", ge=1
@@ -315,7 +316,8 @@ class Classifier:
         "fp32",
         "Matrix products of the encoder and the softmax in training, validation and prediction: "
         "of fp32 values, or of values rounded to bf16, with fp32 weights, states and losses "
-        "(faster where the device multiplies bf16, and other results).",
+        "(faster where the device multiplies bf16, and other results; on a GPU states and outputs "
+        "of the LSTMs are rounded too).",
     )
     compute_threads: int = key(
         1, "CPU threads; part of the recipe because results depend on it.", ge=1
