@@ -167,7 +167,7 @@ def test_the_rows_of_table_7_on_news_hang_off_one_fine_tuned_language_model(jobs
 
 def test_the_fifteen_cells_at_full_size_leave_the_test_questions_shut(jobs_of):
     jobs = jobs_of("trec6-full-size.yaml")
-    # With and without dropout, one seed; five seeds of the five ways to fine-tune, of fifteen cells.
+    # With and without dropout, one seed; five ways to fine-tune and fifteen cells, five seeds.
     assert (jobs["pretrain"], jobs["finetune"], jobs["classify"]) == (2, 25, 75)
     assert not {"before_test", "predict_test", "score_test"} & jobs.keys()
 
