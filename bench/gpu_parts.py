@@ -91,7 +91,7 @@ def ceilings(device: torch.device, quick: bool) -> dict[str, float]:
     product = torch.empty_like(a)
     multiply = timed(lambda: torch.mm(a, b, out=product), device)
     # Random, because products and copies of zeros may be faster.
-    source = torch.rand(1 << (16 if quick else 30), device=device)
+    source = torch.rand(1 << (16 if quick else 28), device=device)
     target = torch.empty_like(source)
     copy = timed(lambda: target.copy_(source), device)
     return {
@@ -231,7 +231,7 @@ class _Pieces:
         self.ids, self.targets = block[:-1].contiguous(), block[1:].contiguous()
         self.state: State = encoder.initial_state(batch)
         self.carried = tuple(chain.from_iterable(self.state))
-        self.replays = Replays(self._gradients, self.parameters)
+        self.replays = Replays(self._gradients, self.parameters, device)
 
         masks = encoder.draw_masks(batch)
         self.recurrent = [weight.detach().clone().requires_grad_() for weight in masks.weight_hh]

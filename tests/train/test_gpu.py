@@ -97,36 +97,26 @@ def test_replayed_updates_are_those_that_are_made_as_usual(case, tokens, tmp_pat
     assert train(case, tokens, tmp_path / "usual") == replayed
 
 
-def test_a_gpu_predicts_what_a_cpu_predicts(tokens, tmp_path):
-    train("classify", tokens, tmp_path, device="cpu")
+@pytest.mark.parametrize("case", ["classify", "classify-bf16"])
+def test_a_gpu_predicts_what_a_cpu_predicts(case, tokens, tmp_path):
+    train(case, tokens, tmp_path, device="cpu")
     found = []
     for device in ("cpu", "cuda"):
         made: Path = tmp_path / f"{device}.npz"
         predict(tmp_path / "model.safetensors", tokens, "test", made, device)
         found.append(torch.from_numpy(read_probabilities(made)[2]))
-    torch.testing.assert_close(*found, rtol=1e-3, atol=1e-5)
+    tolerance = 0.02 if case.endswith("bf16") else 1e-5
+    torch.testing.assert_close(*found, rtol=1e-3, atol=tolerance)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_gpu_gives_the_losses_and_gradients_of_the_cpu(precision):
-    """In fp32 to its rounding; in bf16 with errors at most four times those of the CPU in bf16,
-    because cuDNN rounds outputs and cell states too.
-
-    The head normalises by the spread of six documents, which is small before training: what is
-    rounded below it grows.
-    """
+@pytest.mark.parametrize(("precision", "most"), [("fp32", 1e-3), ("bf16", 0.05)])
+def test_a_gpu_gives_the_losses_and_gradients_of_the_cpu(precision, most):
+    """Against fp32 on the CPU, as shares of the norm."""
     exact = losses_and_gradients("cpu", "fp32")
     found = losses_and_gradients("cuda", precision)
-    allowed = [1e-3 * value.norm() for value in exact]
-    if precision == "bf16":
-        rounded = losses_and_gradients("cpu", "bf16")
-        allowed = [
-            4 * (other - value).norm() + 0.02 * value.norm()
-            for other, value in zip(rounded, exact, strict=True)
-        ]
-    for gpu, value, most in zip(found, exact, allowed, strict=True):
+    for gpu, value in zip(found, exact, strict=True):
         assert gpu.dtype == torch.float32
-        assert (gpu - value).norm() <= most
+        assert (gpu - value).norm() <= most * value.norm()
 
 
 def losses_and_gradients(device, precision):
@@ -153,6 +143,9 @@ def losses_and_gradients(device, precision):
         )
         classifier = PoolingClassifier(300, 3, recipe)
         models = [model.to(where.device) for model in (lm, sampling, classifier)]
+        # Before training six documents hardly differ, and a batch norm that divides by their spread
+        # multiplies whatever was rounded before it.
+        classifier.head.eval()
         x = ids.to(where.device)
         losses = [
             *(

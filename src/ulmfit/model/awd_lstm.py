@@ -57,7 +57,7 @@ class AWDLSTM(nn.Module):
     Paper section 3.1; sizes in :class:`~ulmfit.config.recipes.Architecture`. Where everything up to
     a layer is frozen, no autograd graph is built, but dropout stays on in training mode. The row of
     token ``padding`` gets no gradient as an input, as in :class:`torch.nn.Embedding`. ``precision``
-    is that of the LSTMs' products; weights, states and outputs are fp32 in any case.
+    is that of the LSTMs' products; weights, states and outputs are held in fp32 in any case.
     """
 
     def __init__(

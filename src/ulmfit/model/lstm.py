@@ -3,6 +3,7 @@
 In bf16 inputs, hidden states and weights are rounded for the matrix products, whose terms are
 summed in fp32; biases, gates and the cell state are fp32, because a cell that is rounded at every
 step loses what is added to it in small parts. Gradients of weights are rounded once, for each call.
+On a GPU cuDNN rounds outputs and the cell state as well.
 """
 
 from __future__ import annotations
@@ -105,25 +106,32 @@ def _rounded(
 ) -> Result:
     """cuDNN's layer in bf16; torch's autocast would run it in fp16 whatever type it is told.
 
-    cuDNN rounds the cell state too, at every step. Sizes are filled up with zeros to multiples of
-    :data:`ALIGNED`: units that get nothing and weigh nothing stay at zero, and the others what they
-    were.
+    cuDNN rounds outputs and cell state too, at every step. Sizes are filled up with zeros to
+    multiples of :data:`ALIGNED`: units that get nothing and weigh nothing stay at zero, and the
+    others what they were, but for the order in which products are summed.
     """
     low, wide = torch.bfloat16, inputs.dtype
     size = state[0].shape[1]
     fill_inputs, fill = -inputs.shape[2] % ALIGNED, -size % ALIGNED
     w_ih, w_hh, b_ih, b_hh = (weight.to(low) for weight in weights)
     filled = (
-        F.pad(w_ih.view(4, size, -1), (0, fill_inputs, 0, fill)).flatten(0, 1),
-        F.pad(w_hh.view(4, size, -1), (0, fill, 0, fill)).flatten(0, 1),
-        F.pad(b_ih.view(4, size), (0, fill)).flatten(),
-        F.pad(b_hh.view(4, size), (0, fill)).flatten(),
+        _fill(w_ih.view(4, size, -1), fill_inputs, fill).flatten(0, 1),
+        _fill(w_hh.view(4, size, -1), fill, fill).flatten(0, 1),
+        _fill(b_ih.view(4, size), fill).flatten(),
+        _fill(b_hh.view(4, size), fill).flatten(),
     )
-    hidden, cell = (F.pad(value.to(low), (0, fill)) for value in state)
+    hidden, cell = (_fill(value.to(low), fill) for value in state)
     outputs, (hidden, cell) = _torch(
-        F.pad(inputs.to(low), (0, fill_inputs)), (hidden, cell), filled, needs_gradient
+        _fill(inputs.to(low), fill_inputs), (hidden, cell), filled, needs_gradient
     )
     return outputs[..., :size].to(wide), (hidden[:, :size].to(wide), cell[:, :size].to(wide))
+
+
+def _fill(values: Tensor, columns: int, rows: int = 0) -> Tensor:
+    """With zeros behind the last two dimensions; the values themselves if there are none."""
+    if not columns and not rows:
+        return values
+    return F.pad(values, (0, columns, 0, rows) if rows else (0, columns))
 
 
 def _fused(

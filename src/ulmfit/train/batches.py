@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -37,17 +38,18 @@ def streams(
     """Parallel streams of one text, and the next token of each place; both (time, count) int32.
 
     ``whole`` pads the last stream with targets :data:`IGNORED`, so that every token after the first
-    is predicted once; otherwise fewer than ``count`` tokens, which fill no row, are left out. The
-    text is moved to ``device`` once and cut there, so that no update waits for a copy.
+    is predicted once; otherwise fewer than ``count`` tokens, which fill no row, are left out. Both
+    are views of the text, which is moved to ``device`` once, so that no update waits for a copy.
     """
     pairs = len(text) - 1
     steps = -(-pairs // count) if whole else pairs // count
-    used = min(pairs, steps * count)
     tokens = torch.from_numpy(text).to(device)
-    inputs = tokens.new_full((steps * count,), PADDING)
-    targets = tokens.new_full((steps * count,), IGNORED)
-    inputs[:used], targets[:used] = tokens[:used], tokens[1 : used + 1]
-    return _columns(inputs, count), _columns(targets, count)
+    inputs, targets = tokens[: steps * count], tokens[1 : steps * count + 1]
+    if whole:
+        missing = steps * count - pairs
+        inputs = F.pad(tokens[:-1], (0, missing), value=PADDING)
+        targets = F.pad(tokens[1:], (0, missing), value=IGNORED)
+    return inputs.view(count, steps).t(), targets.view(count, steps).t()
 
 
 def window_lengths(
@@ -74,10 +76,6 @@ def window_lengths(
         lengths.append(min(length, left))
         left -= lengths[-1]
     return lengths
-
-
-def _columns(values: Tensor, count: int) -> Tensor:
-    return values.view(count, -1).t().contiguous()
 
 
 def sortish(

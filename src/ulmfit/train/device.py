@@ -108,8 +108,8 @@ def _deterministic_gpu() -> Iterator[None]:
     filled = memory.fill_uninitialized_memory
     try:
         torch.use_deterministic_algorithms(True, warn_only=True)
-        # It would write every tensor twice, a tenth of an update's time, so that whoever reads what
-        # no kernel has written gets the same bits.
+        # It would write every tensor twice, a twentieth of an update's time, so that whoever reads
+        # what no kernel has written gets the same bits.
         memory.fill_uninitialized_memory = False
         yield
     finally:

@@ -168,7 +168,7 @@ class _Training(Loop[LanguageModel, Recipe, Window]):
     def begin_stage(self) -> None:
         """Gradients of the groups that train, as fast as the device makes them."""
         parameters = [each for each in self.model.parameters() if each.requires_grad]
-        self.gradients = Replays(self._gradients, parameters)
+        self.gradients = Replays(self._gradients, parameters, self.device)
 
     def begin_epoch(self) -> None:
         """Streams begin with an empty state."""
@@ -245,8 +245,13 @@ def windows(
     start = sum(lengths[:made])
     for length in lengths[made:]:
         window = slice(start, start + length)
-        yield inputs[window].to(torch.int64), targets[window].to(torch.int64)
+        yield _ids(inputs[window]), _ids(targets[window])
         start += length
+
+
+def _ids(window: Tensor) -> Tensor:
+    """A window of streams, (time, streams), laid out step after step."""
+    return window.to(torch.int64, memory_format=torch.contiguous_format)
 
 
 @torch.no_grad()
@@ -262,9 +267,7 @@ def evaluate(model: LanguageModel, text: NDArray[np.int32], bptt: int) -> dict[s
     right = torch.zeros((), dtype=torch.int64, device=device)
     for start in range(0, len(inputs), bptt):
         window = slice(start, start + bptt)
-        part, correct, state = model.evaluate(
-            inputs[window].to(torch.int64), targets[window].to(torch.int64), state
-        )
+        part, correct, state = model.evaluate(_ids(inputs[window]), _ids(targets[window]), state)
         loss, right = loss + part, right + correct
     mean = loss.item() / (len(text) - 1)
     return {
