@@ -31,12 +31,12 @@ GPUS = {
     "h200": Rate(
         "NVIDIA H200, bf16",
         48.0,
-        "assumed: 250 thousand tokens a second of the paper's model, of whose updates 331 were seen",
+        "assumed: 250 thousand tokens a second of the paper's model, whose updates made 331",
     ),
 }
-"""A token of the paper's model is 193 MFLOP in training. No whole stage has been timed on a GPU; on an
-H200 bare updates of 64 x 70 made 331 thousand tokens a second, those of classifiers 109 to 381
-(docs/performance.md)."""
+"""A token of the paper's model is 193 MFLOP in training. No whole stage has been timed on a GPU;
+bare updates of 64 x 70 on an H200 made 331 thousand tokens a second, those of classifiers 109 to
+381 (docs/performance.md)."""
 
 HERE, NONE = "here", "none"
 """Beside names of the table: the GPU of this machine, and its CPU."""
