@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "workflow/scripts/study.py"
 PATHS = f"{SCRIPT.parent}:{ROOT / 'src'}"
 SNAKEFILE = """
-include: "workflow/rules/claim.smk"
+include: "workflow/rules/start.smk"
 
 rule all:
     input: "done.txt"
