@@ -13,7 +13,9 @@ DEFAULT_STARTS, DEFAULT_SECONDS = 100, 1
 # runs.
 onstart:
     claim(Path.cwd())
-    limit = workflow.scheduler.job_rate_limiter
+    limit = getattr(
+        workflow.scheduler, "job_rate_limiter", None
+    )  # others have none
     if limit and (limit.max_jobs, limit.timespan) == (
         DEFAULT_STARTS,
         DEFAULT_SECONDS,
