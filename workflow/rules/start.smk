@@ -5,7 +5,7 @@ from ulmfit.store.claim import claim
 # Behind each pass over the ready jobs a limit of starts sets a timer for one more pass, and every job
 # that ends begins another such chain, until passes are all that Snakemake's core has time for (9.27:
 # half a core after 40 of 692 jobs). No run of ours reaches the default limit; one that somebody sets
-# stays.
+# stays. Other releases may have none.
 DEFAULT_STARTS, DEFAULT_SECONDS = 100, 1
 
 
@@ -13,9 +13,7 @@ DEFAULT_STARTS, DEFAULT_SECONDS = 100, 1
 # runs.
 onstart:
     claim(Path.cwd())
-    limit = getattr(
-        workflow.scheduler, "job_rate_limiter", None
-    )  # others have none
+    limit = getattr(workflow.scheduler, "job_rate_limiter", None)
     if limit and (limit.max_jobs, limit.timespan) == (
         DEFAULT_STARTS,
         DEFAULT_SECONDS,
