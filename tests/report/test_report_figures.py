@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from finished_study import keep_known_rows
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -19,6 +19,7 @@ from matplotlib.text import Text
 from synthetic_results import SyntheticResults
 from ulmfit.errors import UserError
 from ulmfit.report import drawing
+from ulmfit.report.costs import Group, cost_plot
 from ulmfit.report.curves import Series
 from ulmfit.report.figures import draw_figures, make_figures
 from ulmfit.report.palette import looks
@@ -82,6 +83,31 @@ def test_no_label_overlaps_another_or_leaves_the_figure(
                 inside = figure.bbox.padded(1)
                 assert inside.x0 <= box.x0 <= box.x1 <= inside.x1, (entry.name, text)
                 assert inside.y0 <= box.y0 <= box.y1 <= inside.y1, (entry.name, text)
+
+
+@given(
+    st.floats(1.0, 1e5),
+    st.sampled_from([1.1, 2, 3.7, 6, 8.1, 30, 1e4]),
+)
+@settings(max_examples=20, deadline=None)
+def test_an_axis_of_cost_has_a_few_marks_whatever_rows_cost(cost: float, spread: float) -> None:
+    rows = [{"error": 0.1, "error_low": 0.09, "error_high": 0.11}] * 2
+    costs = [
+        {"wall_s": 60.0 * factor, "tokens": 1e3 * cost * factor, "parameters_trained": 1e4 * factor}
+        for factor in (1.0, spread)
+    ]
+    group = Group("docstrings", rows, ("one", "two"), tuple(looks("ab").values()), costs)
+    with drawing.settings():
+        figure = cost_plot([group], "report")
+        _text_boxes(figure)
+        for axes in figure.axes:
+            low, high = axes.get_xlim()
+            marks = [mark for mark in axes.xaxis.get_majorticklocs() if low <= mark <= high]
+            assert (1 if spread > 8 else 2) <= len(marks) <= 6, (marks, low, high)
+        shown = [box for text, box in _text_boxes(figure)]
+        for a, b in itertools.combinations(shown, 2):
+            width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+            assert width <= 0.5 or height <= 0.5
 
 
 def _text_boxes(figure: Figure) -> list[tuple[str, object]]:

@@ -21,7 +21,7 @@ CODE_VERSIONS = {
     "manifest": 5,
     "before_test": 4,
     "tables": 4,
-    "figures": 4,
+    "figures": 5,
     "report": 5,
     "paper": 2,
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import Locator, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from ulmfit.report import drawing, wording
 from ulmfit.report.palette import PAPER, Look
@@ -126,15 +126,25 @@ def _panel(axes: Axes, group: Group, measure: str) -> None:
     low_end, high_end = min(values, default=1.0), max(values, default=10.0)
     room = max((high_end / low_end) ** 0.08, 1.3)
     axes.set_xlim(low_end / room, high_end * room)
-    wide = high_end > 8 * low_end
-    axes.xaxis.set_major_locator(
-        LogLocator(numticks=4) if wide else LogLocator(subs=(1.0, 2.0, 5.0), numticks=8)
-    )
+    axes.xaxis.set_major_locator(_locator(high_end / low_end, room))
     axes.xaxis.set_major_formatter(lambda value, _: _short(value))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
     axes.autoscale(axis="y")
+
+
+def _locator(spread: float, room: float) -> Locator:
+    """Two to five marks; ``spread`` and ``room`` are ratios.
+
+    A locator of logarithms that finds fewer than two marks labels every linear one instead. Of
+    1, 2, 5 and 10 neighbours are at most 2.5 apart.
+    """
+    if spread > 8:
+        return LogLocator(numticks=4)
+    if spread * room**2 < 2.5**2:
+        return MaxNLocator(nbins=4, steps=[1, 2, 5, 10])
+    return LogLocator(subs=(1.0, 2.0, 5.0), numticks=8)
 
 
 def _short(value: float) -> str:
