@@ -72,7 +72,7 @@ def test_the_same_study_gives_the_same_bytes(changed: Copy, damaged: Path, tmp_p
 def test_it_is_a_handful_of_files_without_text_or_weights(archive: Path) -> None:
     assert set(bytes_of(archive)) == {
         *("archive.json", "manifest.json", "provenance.json", "records.jsonl"),
-        *("predictions-docstrings.parquet", "duplicates-docstrings.parquet"),
+        *("predictions-docstrings.parquet", "duplicates-docstrings-library-docs.parquet"),
         "ro-crate-metadata.json",
     }
     lines = (archive / "records.jsonl").read_text().splitlines()

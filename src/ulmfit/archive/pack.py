@@ -44,8 +44,12 @@ def pack(results: Path, archive: Path) -> dict[str, Any]:
             raise UserError(f"{results / name} names the folder {place} of this machine")
         shutil.copyfile(results / name, archive / name)
     write_records(archive / RECORDS, records)
-    # data/<dataset>/duplicates-<corpus>.parquet
-    copied = {f"duplicates-{name.split('/')[1]}.parquet": name for name in found.duplicates}
+    # data/<dataset>/duplicates-<corpus>.parquet, of several corpora where rows are compared by them.
+    parts = {name: name.split("/") for name in found.duplicates}
+    copied = {
+        f"duplicates-{dataset}-{file.removeprefix('duplicates-')}": name
+        for name, (_, dataset, file) in parts.items()
+    }
     for name, source in copied.items():
         shutil.copyfile(results / source, archive / name)
     rows = 0
