@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from synthetic_results import SyntheticResults
+from synthetic_results import SyntheticResults, write_synthetic_results
 from ulmfit import readers
 from ulmfit.archiving import archive_study
 from ulmfit.evaluate.tables import write_before_test
@@ -62,6 +62,13 @@ def write_study(base: Path, synthetic: Path) -> Path:
 def study(synthetic_results: SyntheticResults, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study: read it, do not change it."""
     return write_study(tmp_path_factory.mktemp("finished"), synthetic_results.results)
+
+
+@pytest.fixture
+def two_corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study of which some rows were pretrained on another corpus."""
+    made = write_synthetic_results(tmp_path_factory.mktemp("synthetic"), second_corpus=True)
+    return write_study(tmp_path_factory.mktemp("finished"), made.results)
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,10 @@ from pyarrow import parquet
 
 from ulmfit import cli, readers
 from ulmfit.archive.contents import reader_files
-from ulmfit.archive.pack import pack, read_index, unpack
+from ulmfit.archive.pack import pack, read_index, seal, unpack
 from ulmfit.archive.records import machine_folder
 from ulmfit.archiving import archive_study, archives, restore
+from ulmfit.config.paths import DUPLICATES
 from ulmfit.errors import UserError
 from ulmfit.evaluate.predictions import read_predictions
 from ulmfit.store.files import read_json, sha256, write_json
@@ -67,6 +68,17 @@ def test_the_same_study_gives_the_same_bytes(changed: Copy, damaged: Path, tmp_p
         os.utime(path, (1, 1))
     archive_study(results, tmp_path / "second")
     assert bytes_of(tmp_path / "second") == bytes_of(damaged)
+
+
+def test_copies_in_each_of_two_corpora_come_back(two_corpora: Path, tmp_path: Path) -> None:
+    archive, again = tmp_path / "archive", tmp_path / "again"
+    archive.mkdir()
+    again.mkdir()
+    seal(archive, pack(two_corpora, archive))
+    unpack(archive, again)
+    for corpus in ("library-docs", "wiki"):
+        name = DUPLICATES.format(dataset="docstrings", corpus=corpus)
+        assert (again / name).read_bytes() == (two_corpora / name).read_bytes()
 
 
 def test_it_is_a_handful_of_files_without_text_or_weights(archive: Path) -> None:

@@ -44,7 +44,7 @@ def pack(results: Path, archive: Path) -> dict[str, Any]:
             raise UserError(f"{results / name} names the folder {place} of this machine")
         shutil.copyfile(results / name, archive / name)
     write_records(archive / RECORDS, records)
-    # data/<dataset>/duplicates-<corpus>.parquet, of several corpora where rows are compared by them.
+    # data/<dataset>/duplicates-<corpus>.parquet, one a corpus that some row was pretrained on.
     parts = {name: name.split("/") for name in found.duplicates}
     copied = {
         f"duplicates-{dataset}-{file.removeprefix('duplicates-')}": name
