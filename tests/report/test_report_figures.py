@@ -75,10 +75,7 @@ def test_no_label_overlaps_another_or_leaves_the_figure(
         ):
             boxes = _text_boxes(figure)
             assert boxes
-            for (first, a), (second, b) in itertools.combinations(boxes, 2):
-                width = min(a.x1, b.x1) - max(a.x0, b.x0)
-                height = min(a.y1, b.y1) - max(a.y0, b.y0)
-                assert width <= 0.5 or height <= 0.5, (entry.name, first, second)
+            _assert_apart(boxes, entry.name)
             for text, box in boxes:
                 inside = figure.bbox.padded(1)
                 assert inside.x0 <= box.x0 <= box.x1 <= inside.x1, (entry.name, text)
@@ -99,18 +96,21 @@ def test_an_axis_of_cost_has_a_few_marks_whatever_rows_cost(cost: float, spread:
     group = Group("docstrings", rows, ("one", "two"), tuple(looks("ab").values()), costs)
     with drawing.settings():
         figure = cost_plot([group], "report")
-        _text_boxes(figure)
+        _assert_apart(_text_boxes(figure), figure)
         for axes in figure.axes:
             low, high = axes.get_xlim()
             marks = [mark for mark in axes.xaxis.get_majorticklocs() if low <= mark <= high]
             assert (1 if spread > 8 else 2) <= len(marks) <= 6, (marks, low, high)
-        shown = [box for text, box in _text_boxes(figure)]
-        for a, b in itertools.combinations(shown, 2):
-            width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
-            assert width <= 0.5 or height <= 0.5
 
 
-def _text_boxes(figure: Figure) -> list[tuple[str, object]]:
+def _assert_apart(boxes: list[tuple[str, Any]], figure: object) -> None:
+    for (first, a), (second, b) in itertools.combinations(boxes, 2):
+        width = min(a.x1, b.x1) - max(a.x0, b.x0)
+        height = min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert width <= 0.5 or height <= 0.5, (figure, first, second)
+
+
+def _text_boxes(figure: Figure) -> list[tuple[str, Any]]:
     figure.canvas.draw()
     texts = [item for item in figure.findobj(Text) if item.get_visible() and item.get_text()]
     boxes = [(item.get_text(), item.get_window_extent()) for item in texts]
