@@ -65,13 +65,13 @@ def test_every_experiment_on_trec6_shares_its_stages(jobs_of):
         "pretrain": 7,
         # those, and without pretraining, LM full at two rates and discriminative; three sizes with
         # two vocabularies
-        "finetune": (7 + 4 + 6) * 3,
+        "finetune": (7 + 4 + 6) * 5,
         # Tables 4 to 7 in fifteen cells, seven at a second rate; two at a third rate; three more
         # readings; two corpora; five rows at three sizes
-        "classify": (22 + 2 + 3 + 2 + 15) * 3,
-        "score": (22 + 2 + 3 + 2 + 15) * 3,
+        "classify": (22 + 2 + 3 + 2 + 15) * 5,
+        "score": (22 + 2 + 3 + 2 + 15) * 5,
         # both directions, words and sub-words, four-way in four ways
-        "ensemble": 6 * 3,
+        "ensemble": 6 * 5,
         "baseline": 2,
         "manifest": 1,
         "tables": 1,
@@ -89,11 +89,11 @@ def test_the_table_of_two_corpora_needs_their_models_alone(jobs_of):
         "leakage": 2,
         "tokenizer": 1,
         "tokens": 3,
-        # of each corpus one, and three seeds
+        # of each corpus one, and five seeds
         "pretrain": 2,
-        "finetune": 6,
-        "classify": 6,
-        "score": 6,
+        "finetune": 10,
+        "classify": 10,
+        "score": 10,
         "part_manifest": 1,
         "part_tables": 1,
         "part": 1,
