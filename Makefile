@@ -1,7 +1,7 @@
 # make study        set up, run the built-in study, print the path of its report; again: go on, whatever
 #                   stopped it
 # make study-full   the same with every experiment, about an hour and a half on two cores
-# make plan         say what the study will cost, before anything starts; GPU=... for one of the table
+# make plan         say what the study will cost, before anything starts; GPU=h200, or unnamed, for a GPU
 # make archive      write the record of the finished study to results/archive/: no text, no weights, a few MB
 # make tables       make tables, figures and reports of all archives again, in build/archive/; trains nothing
 # make pages        fill the tables of README.md and docs/results/ from the archives
@@ -19,7 +19,7 @@ GPU ?= none
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 
-# Nothing outside this folder is touched, caches included.
+# Caches too lie in this folder; outside it are locks of GPUs, in /tmp, and what INSTALL=yes installs.
 export XDG_CACHE_HOME := $(CURDIR)/.cache
 export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
 export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
