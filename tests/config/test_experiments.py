@@ -25,10 +25,12 @@ def test_every_registered_experiment_is_in_the_full_studies(full):
     assert REGISTERED.keys() == paper.study.experiments.keys()
 
 
-def test_the_full_study_is_the_built_in_one_with_more_experiments(full):
+def test_the_full_study_is_the_built_in_one_with_more_experiments_and_seeds(full):
     built_in = load_study(CONFIG / "config.yaml").study
-    for key in ("preset", "datasets", "split_seed", "seeds", "recipes"):
+    for key in ("preset", "datasets", "split_seed", "recipes"):
         assert getattr(full.study, key) == getattr(built_in, key), key
+    assert full.study.seeds.vary == built_in.seeds.vary
+    assert full.study.seeds.runs[: len(built_in.seeds.runs)] == built_in.seeds.runs
 
 
 def test_every_variant_is_in_some_experiment(full):

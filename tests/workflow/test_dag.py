@@ -184,10 +184,10 @@ def test_the_fifteen_cells_of_tables_4_to_7_share_their_stages(tmp_path):
         # with and without dropout, one seed
         "pretrain": 2,
         # as usual, without pretraining, without dropout, full at two rates, full + discr
-        "finetune": 18,
+        "finetune": 30,
         # fifteen cells, seven of them at a second rate
-        "classify": 66,
-        "score": 66,
+        "classify": 110,
+        "score": 110,
         "part_manifest": 4,
         "part_tables": 4,
         "part": 4,
@@ -197,9 +197,9 @@ def test_the_fifteen_cells_of_tables_4_to_7_share_their_stages(tmp_path):
 
 def test_the_rows_of_table_7_hang_off_one_fine_tuned_language_model(tmp_path):
     jobs = job_counts(tmp_path, "classifier_finetuning", *FULL)
-    # One seed of pretraining, three of fine-tuning: nine rows for each, and that from scratch; six
+    # One seed of pretraining, five of fine-tuning: nine rows for each, and that from scratch; six
     # of the ten at two rates.
-    assert (jobs["pretrain"], jobs["finetune"], jobs["classify"]) == (1, 3, 48)
+    assert (jobs["pretrain"], jobs["finetune"], jobs["classify"]) == (1, 5, 80)
     # An alias is the same target, and an ablation leaves the test fold sealed.
     alias = job_counts(tmp_path, "table_7", *FULL)
     assert alias.pop("table_7") == jobs.pop("classifier_finetuning") == 1
@@ -221,17 +221,17 @@ def test_a_table_of_the_test_fold_waits_for_the_whole_study(tmp_path):
         "pretrain": 5,
         # eight ways for words forward, three readings more; 100, 500 and 2,000 texts, two
         # vocabularies
-        "finetune": 51,
-        # 27 of them at the second rate of nine cells
-        "classify": 153,
-        "score": 153,
-        "ensemble": 18,
+        "finetune": 85,
+        # 45 of them at the second rate of nine cells
+        "classify": 255,
+        "score": 255,
+        "ensemble": 30,
         "baseline": 2,
         "manifest": 1,
         "before_test": 1,
-        "predict_test": 6,
-        "score_test": 6,
-        "ensemble_test": 3,
+        "predict_test": 10,
+        "score_test": 10,
+        "ensemble_test": 5,
         "baseline_test": 2,
         "part_manifest": 1,
         "part_tables": 1,
