@@ -2,7 +2,7 @@
 #                   stopped it
 # make study-full   the same with every experiment, about two and a half hours on two cores
 # make plan         say what the study will cost, before anything starts; GPU=h200, or unnamed, for a GPU
-# make archive      write the record of the finished study to results/archive/: no text, no weights, a few MB
+# make archive      write the record of the finished study to results/archive/: no text, no weights, 2 to 31 MB
 # make tables       make tables, figures and reports of all archives again, in build/archive/; trains nothing
 # make pages        fill the tables of README.md and docs/results/ from the archives
 # make report-so-far  report what is finished of the study, gaps marked, also while it runs
