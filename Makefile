@@ -1,6 +1,6 @@
 # make study        set up, run the built-in study, print the path of its report; again: go on, whatever
 #                   stopped it
-# make study-full   the same with every experiment, about two and a half hours on two cores
+# make study-full   the same with every experiment, an estimated two and a half hours on two cores
 # make plan         say what the study will cost, before anything starts; GPU=h200, or unnamed, for a GPU
 # make archive      write the record of the finished study to results/archive/: no text, no weights, 2 to 31 MB
 # make tables       make tables, figures and reports of all archives again, in build/archive/; trains nothing
